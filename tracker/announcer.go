@@ -1,0 +1,209 @@
+package tracker
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// closeTime bounds the farewells of an Announcer.
+const closeTime = 5 * time.Second
+
+// AnnouncerConfig says what an [Announcer] announces.
+type AnnouncerConfig struct {
+	Client   *Client    // nil: one with the defaults
+	Trackers [][]string // tiers of announce URLs (BEP 12); websocket trackers are shown but not asked
+	InfoHash [20]byte
+	PeerID   [20]byte // required
+	Port     uint16   // where we listen
+	Key      uint32   // 0: a random one
+	IP       string   // see Request.IP
+	// Counters says how far we are; required. It is called from the announcer's
+	// goroutines right before each announce. A torrent with nothing left at the
+	// call that NewAnnouncer makes is announced as complete from the start.
+	Counters func() Counters
+	// Peers gets the peers of an answer that has some, and owns the slice. It is
+	// called from the announcer's goroutine: it must neither block for long nor
+	// call Close. nil: they are dropped.
+	Peers func([]Peer)
+}
+
+// Counters is how far a torrent is, in bytes. Uploaded and Downloaded may count
+// from any point in time: trackers are told what was added since NewAnnouncer.
+type Counters struct {
+	Uploaded, Downloaded, Left int64
+	Enough                     bool // no more peers are wanted
+	PartialSeed                bool // see Request.PartialSeed
+}
+
+// Announcer keeps one torrent announced, from NewAnnouncer to Close, as
+// [Schedule] says. To pause a torrent, close its announcer; to resume it, make
+// another. All methods are safe for concurrent use.
+type Announcer struct {
+	cfg    AnnouncerConfig
+	base   Counters // at the start
+	ctx    context.Context
+	cancel context.CancelFunc
+	poke   chan struct{} // holds one: the schedule has news
+	done   chan struct{} // closed when the goroutine has ended
+	err    error         // of the farewells; good after done
+
+	mu       sync.Mutex
+	schedule *Schedule // guarded by mu
+}
+
+// NewAnnouncer starts to announce at once. It keeps cfg and what it points to.
+func NewAnnouncer(cfg AnnouncerConfig) (*Announcer, error) {
+	if cfg.Counters == nil {
+		return nil, errors.New("tracker: AnnouncerConfig.Counters is nil")
+	}
+	if cfg.PeerID == ([20]byte{}) {
+		return nil, errors.New("tracker: AnnouncerConfig.PeerID is not set")
+	}
+	if cfg.Client == nil {
+		cfg.Client = new(Client)
+	}
+	var seed [20]byte
+	crand.Read(seed[:]) // never fails
+	if cfg.Key == 0 {
+		cfg.Key = binary.BigEndian.Uint32(seed[16:])
+	}
+	rnd := rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), binary.BigEndian.Uint64(seed[8:])))
+	a := &Announcer{
+		cfg:      cfg,
+		base:     cfg.Counters(),
+		poke:     make(chan struct{}, 1),
+		done:     make(chan struct{}),
+		schedule: NewSchedule(cfg.Trackers, rnd),
+	}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
+	a.schedule.Start(time.Now(), a.base.Left == 0)
+	go a.run()
+	return a, nil
+}
+
+// Complete says that the download has finished. Later calls do nothing.
+func (a *Announcer) Complete() { a.tell(func(now time.Time) { a.schedule.Complete(now) }) }
+
+// Force asks for an announce as soon as the tracker's minimum interval allows.
+func (a *Announcer) Force() { a.tell(func(now time.Time) { a.schedule.Force(now) }) }
+
+// AddTrackers adds tiers below the present ones.
+func (a *Announcer) AddTrackers(tiers [][]string) {
+	a.tell(func(now time.Time) { a.schedule.AddTrackers(now, tiers) })
+}
+
+// Status returns what is known of each tracker.
+func (a *Announcer) Status() []Status {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.schedule.Status()
+}
+
+// Close cuts off what is under way, tells the trackers that know of us that we
+// stop, and waits for that, at most five seconds. It returns what went wrong
+// with the farewells. Later calls wait too and return the same.
+func (a *Announcer) Close() error {
+	a.cancel()
+	<-a.done
+	return a.err
+}
+
+func (a *Announcer) tell(what func(now time.Time)) {
+	a.mu.Lock()
+	what(time.Now())
+	a.mu.Unlock()
+	select {
+	case a.poke <- struct{}{}:
+	default:
+	}
+}
+
+// run is the announcer's goroutine. It makes one announce at a time.
+func (a *Announcer) run() {
+	defer close(a.done)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for a.ctx.Err() == nil {
+		due, ok, wake := a.next()
+		if ok {
+			a.announce(a.ctx, due)
+			continue
+		}
+		var alarm <-chan time.Time
+		if !wake.IsZero() {
+			timer.Reset(time.Until(wake))
+			alarm = timer.C
+		}
+		select {
+		case <-a.ctx.Done():
+		case <-a.poke:
+		case <-alarm:
+		}
+	}
+	a.err = a.farewell()
+}
+
+func (a *Announcer) next() (Due, bool, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.schedule.Next(time.Now())
+}
+
+func (a *Announcer) announce(ctx context.Context, due Due) error {
+	now := a.cfg.Counters()
+	want := -1
+	if now.Enough {
+		want = 0
+	}
+	resp, err := a.cfg.Client.Announce(ctx, due.URL, Request{
+		InfoHash: a.cfg.InfoHash, PeerID: a.cfg.PeerID,
+		Port: a.cfg.Port, Key: a.cfg.Key, IP: a.cfg.IP,
+		Uploaded:   now.Uploaded - a.base.Uploaded,
+		Downloaded: now.Downloaded - a.base.Downloaded,
+		Left:       now.Left,
+		Event:      due.Event,
+		NumWant:    want,
+		TrackerID:  due.TrackerID, PartialSeed: now.PartialSeed,
+	})
+	a.mu.Lock()
+	a.schedule.Done(due, time.Now(), &resp, err)
+	a.mu.Unlock()
+	if err == nil && due.Event != Stopped && len(resp.Peers) > 0 && a.cfg.Peers != nil {
+		a.cfg.Peers(resp.Peers)
+	}
+	return err
+}
+
+// farewell sends the Stopped announces side by side.
+func (a *Announcer) farewell() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
+	defer cancel()
+	a.mu.Lock()
+	a.schedule.Stop(time.Now())
+	a.mu.Unlock()
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		errs []error
+	)
+	for {
+		due, ok, _ := a.next()
+		if !ok {
+			break
+		}
+		wg.Go(func() {
+			if err := a.announce(ctx, due); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

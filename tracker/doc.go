@@ -1,0 +1,33 @@
+// Package tracker talks to BitTorrent trackers: it announces over HTTP, HTTPS
+// (BEP 3, 7, 23, 31) and UDP (BEP 15, 41), and decides when to announce what to
+// which of a torrent's trackers (BEP 12).
+//
+// There are three layers; use the lowest that does the job:
+//
+//   - [Client] sends one announce and returns the answer. Its zero value works.
+//     It is safe for concurrent use and keeps no state between announces.
+//   - [Schedule] is a decider: told the time and what came of earlier announces,
+//     it says what to announce next. It does no I/O, has no clock and no lock,
+//     and replays: the same calls give the same decisions.
+//   - [Announcer] is one goroutine around a Schedule and a Client: it keeps one
+//     torrent announced until it is closed.
+//
+// A program that only wants peers once:
+//
+//	var c tracker.Client
+//	resp, err := c.Announce(ctx, "udp://tracker.example:6969/announce", tracker.Request{
+//		InfoHash: hash, PeerID: id, Port: 6881, Left: size,
+//		Event: tracker.Started, NumWant: -1,
+//	})
+//
+// Announce is bounded whatever the other side does: one deadline for everything
+// from name resolution to the last byte, [MaxBody] bytes of answer (counted
+// after unpacking), [MaxPeers] peers, five redirects, intervals between one
+// minute and one day. Texts of trackers are cut and escaped before anybody sees
+// them.
+//
+// Not here yet: scrape (BEP 48), a policy for tracker addresses on private
+// networks, reuse of UDP connection ids between announces, announcing once for
+// each address family (BEP 7). Websocket trackers are answered with
+// [*UnsupportedError].
+package tracker
