@@ -1,0 +1,194 @@
+package client
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed1734be99/starling/client/internal/conn"
+	"github.com/seed1734be99/starling/client/internal/discover"
+	"github.com/seed1734be99/starling/internal/swarm"
+	"github.com/seed1734be99/starling/metainfo"
+	"github.com/seed1734be99/starling/storage"
+)
+
+// connTable finds connections by the swarm's names.
+type connTable struct {
+	mu sync.RWMutex
+	m  map[swarm.PeerID]*conn.Conn
+}
+
+func (ct *connTable) add(c *conn.Conn) {
+	ct.mu.Lock()
+	if ct.m == nil {
+		ct.m = make(map[swarm.PeerID]*conn.Conn)
+	}
+	ct.m[c.ID()] = c
+	ct.mu.Unlock()
+}
+
+func (ct *connTable) remove(c *conn.Conn) {
+	ct.mu.Lock()
+	delete(ct.m, c.ID())
+	ct.mu.Unlock()
+}
+
+func (ct *connTable) get(id swarm.PeerID) *conn.Conn {
+	ct.mu.RLock()
+	defer ct.mu.RUnlock()
+	return ct.m[id]
+}
+
+// carry does what a door of the swarm wants done. It is called without a
+// lock, by readers, workers and the scheduler, and never waits.
+func (t *Torrent) carry(eff *swarm.Effects, self *conn.Conn) {
+	for _, id := range eff.Wake {
+		if self != nil && self.ID() == id {
+			self.StartWriter()
+		} else if c := t.conns.get(id); c != nil {
+			c.StartWriter()
+		}
+	}
+	for _, d := range eff.Drop {
+		if c := t.conns.get(d.Peer); c != nil {
+			c.Close(d.Reason)
+		}
+	}
+	for _, a := range eff.Bans {
+		t.known.Ban(a)
+		t.c.cfg.Logger.Warn("banned: sent bad data", "torrent", t.Name(), "address", a)
+	}
+	if eff.Jobs > 0 {
+		t.c.disk.Kick((*diskSource)(t))
+	}
+	if eff.Rechoke {
+		why := eff.Why
+		t.group.Go(func() { t.round(why) })
+	}
+	if eff.Again > 0 {
+		t.c.clock.at(&t.clock, time.Now().Add(eff.Again))
+	}
+	if eff.Starved {
+		t.c.relieve(t)
+	}
+	for i := range eff.Events {
+		t.happened(&eff.Events[i])
+	}
+}
+
+// happened acts on an event of the swarm.
+func (t *Torrent) happened(ev *swarm.Event) {
+	switch ev.Kind {
+	case swarm.PieceDone:
+		t.emit(Event{Kind: EventPiece, Piece: ev.Piece})
+	case swarm.PieceFailed:
+		t.emit(Event{Kind: EventHashFail, Piece: ev.Piece})
+	case swarm.Completed:
+		t.trackers.Complete(time.Now())
+		t.emit(Event{Kind: EventCompleted})
+		t.changedState()
+		t.poke()
+	case swarm.Checked:
+		t.checked()
+	case swarm.Faulted:
+		t.failed(ev.Err)
+	case swarm.MetadataDone:
+		t.gotMetadata(ev.Data)
+	}
+}
+
+// gotMetadata takes an info dictionary that matches the infohash. It may
+// still be one that we can't or won't use (RX5).
+func (t *Torrent) gotMetadata(raw []byte) {
+	info, err := metainfo.ParseInfo(raw)
+	if err == nil {
+		err = t.open(info, raw)
+	}
+	if err != nil {
+		t.failed(fmt.Errorf("metadata: %w", err))
+		t.halt(err)
+		return
+	}
+	t.emit(Event{Kind: EventMetadata})
+}
+
+// failed records that the torrent's data can't be kept.
+func (t *Torrent) failed(err error) {
+	fault := &FaultError{Torrent: t.Name(), Err: err}
+	t.mu.Lock()
+	if t.gone != nil || t.fault != nil {
+		t.mu.Unlock()
+		return
+	}
+	t.fault = fault
+	t.mu.Unlock()
+	t.c.cfg.Logger.Warn("fault", "torrent", t.Name(), "error", err)
+	t.emit(Event{Kind: EventFault, Err: fault})
+	t.changedState()
+}
+
+// readFault is called when data that we have can't be read to be sent.
+func (t *Torrent) readFault(err error) {
+	var eff swarm.Effects
+	t.g.Fault(err, &eff)
+	t.carry(&eff, nil)
+}
+
+// diskSource is a torrent as the disk workers see it.
+type diskSource Torrent
+
+// NextJob implements disk.Source.
+func (d *diskSource) NextJob(j *swarm.Job) (storage.Torrent, bool) {
+	t := (*Torrent)(d)
+	if !t.g.NextJob(j) {
+		return nil, false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.data, true
+}
+
+// JobDone implements disk.Source.
+func (d *diskSource) JobDone(j *swarm.Job, r swarm.Result) {
+	t := (*Torrent)(d)
+	var eff swarm.Effects
+	t.g.JobDone(j, r, time.Now(), &eff)
+	t.carry(&eff, nil)
+}
+
+// relieve makes room when a reader found no memory: partial pieces are
+// evicted, of this torrent first.
+func (c *Client) relieve(t *Torrent) {
+	const need = swarm.SlabSize
+	now := time.Now()
+	var eff swarm.Effects
+	t.g.Evict(need, now, &eff)
+	found := eff.Jobs > 0
+	t.carry(&eff, nil)
+	if found {
+		return
+	}
+	for _, o := range c.Torrents() {
+		if o == t {
+			continue
+		}
+		eff.Reset()
+		o.g.Evict(need, now, &eff)
+		found := eff.Jobs > 0
+		o.carry(&eff, nil)
+		if found {
+			return
+		}
+	}
+}
+
+// lost tells what became of a connection, for the list of candidates.
+func lost(reason error) discover.Result {
+	switch reason {
+	case swarm.ErrBothSeeds:
+		return discover.WasSeed
+	case conn.ErrSelf, conn.ErrUnknown:
+		return discover.Useless
+	}
+	return discover.Lost
+}

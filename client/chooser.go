@@ -1,0 +1,106 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/seed1734be99/starling/choke"
+	"github.com/seed1734be99/starling/internal/swarm"
+)
+
+// chooseTime is how long a strategy may take.
+const chooseTime = 2 * time.Second
+
+var errChokerSlow = errors.New("client: the choking strategy did not answer within two seconds")
+
+// chooser runs a torrent's choking strategy. One that panics or hangs is
+// replaced by the default, and the download goes on.
+type chooser struct {
+	mu    sync.Mutex
+	strat choke.Strategy // nil: not made yet
+	make  func() choke.Strategy
+	round choke.Round
+}
+
+func (c *chooser) init(own choke.Strategy, make func() choke.Strategy) {
+	c.strat, c.make = own, make
+}
+
+// SetChoker exchanges the torrent's choking strategy; it takes effect with
+// the next round, within ten seconds.
+func (t *Torrent) SetChoker(s choke.Strategy) {
+	t.chooser.mu.Lock()
+	defer t.chooser.mu.Unlock()
+	t.chooser.strat = s
+	if s == nil {
+		t.chooser.strat = choke.Default()
+	}
+}
+
+// round makes one choking round: snapshot, choice, and what follows from it.
+// The swarm asks for one at a time.
+func (t *Torrent) round(why choke.Reason) {
+	c := &t.chooser
+	c.mu.Lock()
+	if c.strat == nil {
+		c.strat = c.make()
+	}
+	strat, r := c.strat, c.round
+	c.round = choke.Round{} // the strategy's until it answers
+	c.mu.Unlock()
+	if r.Rand == nil {
+		r.Rand = newRand()
+	}
+	r.Now, r.Why = time.Now(), why
+	if l := t.c.limits.up.r.Limit(); l < 1<<40 {
+		r.UploadLimit = int64(l)
+	}
+	n := t.g.Snapshot(&r, r.Now)
+	d, err := choose(strat, &r)
+	if err != nil {
+		t.c.cfg.Logger.Warn("choking strategy replaced by the default", "torrent", t.Name(), "error", err)
+		t.emit(Event{Kind: EventChokerFailed, Err: err})
+		r = choke.Round{Rand: newRand(), Now: time.Now(), Why: choke.Started}
+		strat = choke.Default()
+		n = t.g.Snapshot(&r, r.Now)
+		d = strat.Choose(&r)
+	}
+	var eff swarm.Effects
+	t.g.Apply(n, d, time.Now(), &eff)
+	c.mu.Lock()
+	if err != nil {
+		c.strat = strat
+	}
+	c.round = r
+	c.mu.Unlock()
+	t.carry(&eff, nil)
+}
+
+// choose asks a strategy, in a goroutine of its own under a deadline.
+func choose(s choke.Strategy, r *choke.Round) (choke.Decision, error) {
+	type answer struct {
+		d   choke.Decision
+		err error
+	}
+	ch := make(chan answer, 1)
+	go func() { // ends with the strategy; one that hangs can't be ended
+		var a answer
+		defer func() {
+			if v := recover(); v != nil {
+				a.err = fmt.Errorf("client: the choking strategy panicked: %v", v)
+			}
+			ch <- a
+		}()
+		a.d = s.Choose(r)
+	}()
+	timer := time.NewTimer(chooseTime)
+	defer timer.Stop()
+	select {
+	case a := <-ch:
+		return a.d, a.err
+	case <-timer.C:
+		return choke.Decision{}, errChokerSlow
+	}
+}

@@ -1,0 +1,194 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/seed1734be99/starling/client/internal/conn"
+	"github.com/seed1734be99/starling/client/internal/discover"
+	"github.com/seed1734be99/starling/internal/swarm"
+	"github.com/seed1734be99/starling/peerwire"
+)
+
+const (
+	dialRetry   = time.Second // when no handshake or connection is free
+	dialsATick  = 20
+	queueLimit  = 500 // requests that a peer may queue with us, announced as reqq
+	maxResolved = 16  // addresses taken of one name
+)
+
+// reserved are the extensions that we speak.
+func reserved() (r peerwire.Reserved) {
+	r.Set(peerwire.ExtensionBit)
+	r.Set(peerwire.FastBit)
+	return r
+}
+
+func (t *Torrent) handshake() peerwire.Handshake {
+	return peerwire.Handshake{Reserved: reserved(), InfoHash: t.hashes.Wire(), PeerID: t.id}
+}
+
+// connect dials candidates while there is room, and returns when to look again.
+func (t *Torrent) connect(now time.Time) time.Time {
+	st := t.g.Stats(now)
+	if st.Mode == swarm.Paused || st.Fault != nil {
+		return time.Time{}
+	}
+	complete := st.Known && st.Left == 0
+	most := t.c.cfg.MaxPeersPerTorrent
+	for n := 0; n < dialsATick; n++ {
+		if most > 0 && st.Peers+n >= most {
+			return time.Time{} // a peer that leaves makes us look again
+		}
+		if !t.c.dials.take() {
+			return now.Add(dialRetry)
+		}
+		k, ok, next := t.known.Next(now, complete)
+		if !ok {
+			t.c.dials.give()
+			return next
+		}
+		if !t.group.Go(func() { t.dial(k) }) {
+			t.c.dials.give()
+			return time.Time{}
+		}
+	}
+	return now.Add(dialRetry)
+}
+
+// dial connects to a candidate and serves the connection until it ends.
+func (t *Torrent) dial(k discover.Candidate) {
+	nc, theirs, err := conn.Dial(t.ctx, t.c.cfg.Network, k.Addr.String(), t.handshake(), k.ID)
+	t.c.dials.give()
+	result := discover.Refused
+	if err == nil {
+		result = lost(t.serve(nc, theirs, k.Addr, k.Origin, true))
+	} else if errors.Is(err, conn.ErrSelf) || errors.Is(err, conn.ErrUnknown) {
+		result = discover.Useless
+	}
+	t.c.cfg.Logger.Debug("peer gone", "torrent", t.Name(), "address", k.Addr, "error", err)
+	t.known.Ended(k.Addr, result, time.Now())
+	t.poke()
+}
+
+// serve joins the swarm and reads until the connection ends.
+func (t *Torrent) serve(nc net.Conn, theirs peerwire.Handshake, addr netip.AddrPort, origin discover.Origin, outgoing bool) error {
+	if !t.c.peers.take() {
+		nc.Close()
+		return swarm.ErrFull
+	}
+	defer t.c.peers.give()
+	common := theirs.Reserved.Common(reserved())
+	id := swarm.Identity{
+		Addr: addr, ID: theirs.PeerID, Outgoing: outgoing, Origin: uint8(origin),
+		Fast: common.Has(peerwire.FastBit), Extended: common.Has(peerwire.ExtensionBit),
+	}
+	c := conn.New(nc, &t.env)
+	if err := c.Join(id, t.hello(addr), func() { t.conns.add(c) }); err != nil {
+		return err
+	}
+	t.emit(Event{Kind: EventPeerJoined, Addr: addr.String()})
+	t.poke()
+	err := c.Run()
+	t.conns.remove(c)
+	t.emit(Event{Kind: EventPeerLeft, Addr: addr.String(), Err: err})
+	t.poke()
+	return err
+}
+
+// hello is our extended handshake (BEP 10), as a message.
+func (t *Torrent) hello(to netip.AddrPort) []byte {
+	hs := peerwire.ExtHandshake{
+		M: map[string]uint8{peerwire.ExtMetadata: conn.LocalMetadata},
+		V: t.c.cfg.UserAgent, P: int(t.c.port), ReqQ: queueLimit, YourIP: to.Addr(),
+		MetadataSize: t.g.Stats(time.Now()).MetadataSize,
+	}
+	return peerwire.AppendExtended(nil, peerwire.ExtHandshakeID, hs.AppendPayload(nil))
+}
+
+// acceptLoop takes connections until the listener is closed.
+func (c *Client) acceptLoop() {
+	for {
+		nc, err := c.listener.Accept()
+		switch {
+		case err == nil:
+			if !c.dials.take() {
+				nc.Close()
+			} else if !c.group.Go(func() { c.accept(nc) }) {
+				c.dials.give()
+				nc.Close()
+			}
+		case c.ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return
+		default: // out of descriptors, say: it passes
+			c.cfg.Logger.Warn("accept", "error", err)
+			c.pause(100 * time.Millisecond)
+		}
+	}
+}
+
+// pause waits, or until the client closes.
+func (c *Client) pause(d time.Duration) {
+	ctx, cancel := context.WithTimeout(c.ctx, d)
+	defer cancel()
+	<-ctx.Done()
+}
+
+// accept greets a connection that came in and hands it to its torrent.
+func (c *Client) accept(nc net.Conn) {
+	addr := remoteAddr(nc)
+	var t *Torrent
+	theirs, _, err := conn.Accept(c.ctx, nc, func(h [20]byte) (peerwire.Handshake, bool) {
+		c.mu.Lock()
+		t = c.torrents[h]
+		c.mu.Unlock()
+		if t == nil || t.known.Banned(addr.Addr()) {
+			return peerwire.Handshake{}, false
+		}
+		hs := t.handshake()
+		hs.InfoHash = h
+		return hs, true
+	})
+	c.dials.give()
+	if err != nil {
+		c.cfg.Logger.Debug("incoming", "address", addr, "error", err)
+		return
+	}
+	if !t.group.Go(func() { t.serve(nc, theirs, addr, discover.OriginIncoming, false) }) {
+		nc.Close()
+	}
+}
+
+func remoteAddr(nc net.Conn) netip.AddrPort {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// resolve adds the addresses of "host:port" names.
+func (t *Torrent) resolve(names []string, origin discover.Origin) {
+	for _, name := range names {
+		host, port, err := net.SplitHostPort(name)
+		if err != nil {
+			continue
+		}
+		p, err := net.DefaultResolver.LookupPort(t.ctx, "tcp", port)
+		if err != nil {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(t.ctx, "ip", host)
+		if err != nil {
+			t.c.cfg.Logger.Debug("resolve", "host", host, "error", err)
+			continue
+		}
+		for _, ip := range ips[:min(len(ips), maxResolved)] {
+			t.known.Add(discover.Candidate{Addr: netip.AddrPortFrom(ip, uint16(p)), Origin: origin})
+		}
+	}
+	t.poke()
+}

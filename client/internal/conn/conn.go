@@ -1,0 +1,135 @@
+package conn
+
+import (
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/seed1734be99/starling/internal/block"
+	"github.com/seed1734be99/starling/internal/swarm"
+	"github.com/seed1734be99/starling/peerwire"
+)
+
+// Limiter is asked before bytes are sent, and told what was read. Reserve
+// takes n bytes, now or in the future, and says how long to wait for them.
+type Limiter interface {
+	Reserve(n int) time.Duration
+}
+
+// Torrent is what connections of one torrent have in common.
+type Torrent struct {
+	Swarm *swarm.Guarded
+	Recv  *block.Pool // read buffers and slabs
+	Send  *block.Pool // runs being sent
+	Data  io.ReaderAt // addresses of the layout; nil before the metadata is known
+	Up    Limiter     // nil: none
+	Down  Limiter
+
+	// Carry does what a door of the swarm wants done. self is the connection
+	// that the effects came from, or nil.
+	Carry func(eff *swarm.Effects, self *Conn)
+	// Extended takes extended messages that conn does not know, by the id that
+	// we gave them. The payload is the reader's.
+	Extended func(c *Conn, id uint8, payload []byte)
+	// Fault reports that reading from the storage failed.
+	Fault func(error)
+	// Go runs f in a goroutine that closing the torrent waits for. False: it is
+	// closed already.
+	Go func(f func()) bool
+}
+
+// Conn is a connection whose handshake is done.
+type Conn struct {
+	nc     net.Conn
+	t      *Torrent
+	id     swarm.PeerID
+	fast   bool
+	limits peerwire.Limits
+	ext    peerwire.ExtHandshake
+	done   chan struct{}
+	once   sync.Once
+	reason error
+	run    int // blocks sent at once; the writer's
+
+	parked [parkedSize]byte // what a waiting reader holds
+}
+
+// Local ids of the extensions that every connection speaks (BEP 10).
+const (
+	LocalMetadata uint8 = 1
+	FirstFree     uint8 = 2 // for others
+)
+
+// New makes a connection of nc. It does nothing until Run.
+func New(nc net.Conn, t *Torrent) *Conn {
+	return &Conn{nc: nc, t: t, done: make(chan struct{}), run: firstRun}
+}
+
+// ID returns the peer's name in the swarm; valid once Join has succeeded.
+func (c *Conn) ID() swarm.PeerID { return c.id }
+
+// Join adds the peer to the swarm.
+func (c *Conn) Join(id swarm.Identity, hello []byte, register func()) error {
+	var eff swarm.Effects
+	pid, err := c.t.Swarm.Join(id, hello, time.Now(), &eff)
+	if err != nil {
+		c.Close(err)
+		return err
+	}
+	c.id, c.fast = pid, id.Fast
+	c.limits.Pieces = c.t.Swarm.NumPieces()
+	register()
+	c.t.Carry(&eff, c)
+	return nil
+}
+
+// Close ends the connection; the first reason is kept. It does not wait.
+func (c *Conn) Close(reason error) {
+	c.once.Do(func() {
+		c.reason = reason
+		close(c.done)
+		c.nc.Close()
+	})
+}
+
+// Run reads until the connection ends, takes the peer out of the swarm, and
+// returns why it ended.
+func (c *Conn) Run() error {
+	err := c.read()
+	c.Close(err)
+	var eff swarm.Effects
+	c.t.Swarm.Leave(c.id, time.Now(), &eff)
+	c.t.Carry(&eff, c)
+	return c.reason
+}
+
+// sleep waits, with neither lock nor buffer held. False: the connection was
+// closed meanwhile.
+func (c *Conn) sleep(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-c.done:
+		return false
+	}
+}
+
+// Reason returns why the connection was closed; nil while it is not.
+func (c *Conn) Reason() error {
+	select {
+	case <-c.done:
+		return c.reason
+	default:
+		return nil
+	}
+}
+
+// StartWriter starts the goroutine that sends what the swarm has for the peer.
+// The swarm asks for it when there is none (Effects.Wake).
+func (c *Conn) StartWriter() { c.t.Go(c.write) }

@@ -1,0 +1,242 @@
+package conn
+
+import (
+	"sync"
+	"time"
+
+	"github.com/seed1734be99/starling/internal/swarm"
+	"github.com/seed1734be99/starling/peerwire"
+)
+
+const (
+	parkedSize = 2 << 10
+	midSize    = 32 << 10
+	bigSize    = 256 << 10
+	batchSize  = 256 // messages handed over at once
+	smallReads = 8   // reads that did not need a big buffer, until it is given back
+)
+
+// batch is what decoding needs; borrowed while messages are handled.
+type batch struct {
+	msgs [batchSize]peerwire.Message
+	step swarm.Step
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// reader is the state of the reading side. buf[:n] is what was read and not
+// decoded yet: less than one message.
+type reader struct {
+	c     *Conn
+	buf   []byte
+	n     int
+	lent  bool // buf is the pool's
+	small int
+	open  bool // blocks are asked of the peer
+	debt  int  // bytes read that the limit was not told of
+}
+
+func (c *Conn) read() error {
+	r := &reader{c: c, buf: c.parked[:]}
+	defer r.giveBack()
+	for {
+		if !r.gate() {
+			return c.reason
+		}
+		k, err := c.nc.Read(r.buf[r.n:])
+		full := r.n+k == len(r.buf)
+		r.n += k
+		r.debt += k
+		if k > 0 {
+			used, e := r.decode(r.buf[:r.n])
+			r.n = copy(r.buf, r.buf[used:r.n])
+			if e != nil {
+				return e
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if !r.resize(k, full) {
+			return c.reason
+		}
+	}
+}
+
+// gate waits, without a buffer where there is nothing in it, while memory is
+// short or a limit is reached. False: the connection was closed.
+func (r *reader) gate() bool {
+	c := r.c
+	if c.t.Down != nil && r.debt > 0 {
+		d := c.t.Down.Reserve(r.debt)
+		r.debt = 0
+		if d > 0 && !r.pause(func() bool { return c.sleep(d) }) {
+			return false
+		}
+	}
+	if !r.open || c.t.Recv.Used() < c.t.Recv.Limit()*3/4 {
+		return true
+	}
+	if r.n == 0 {
+		r.giveBack()
+	}
+	return r.wait(swarm.SlabSize)
+}
+
+// wait returns when n bytes could be had.
+func (r *reader) wait(n int64) bool {
+	t := r.c.t
+	t.Carry(&swarm.Effects{Starved: true}, r.c)
+	return r.pause(func() bool {
+		return t.Recv.Wait(min(n, t.Recv.Limit()/4), min(t.Recv.Limit()/8, 2<<20), r.c.done)
+	})
+}
+
+// pause waits for something of ours: the peer's clocks stand still.
+func (r *reader) pause(wait func() bool) bool {
+	c := r.c
+	c.t.Swarm.Hold(c.id, true, time.Now())
+	ok := wait()
+	c.t.Swarm.Hold(c.id, false, time.Now())
+	return ok
+}
+
+func (r *reader) giveBack() {
+	if r.lent {
+		r.c.t.Recv.Put(r.buf)
+	}
+	r.buf, r.lent = r.c.parked[:], false
+	r.small = 0
+}
+
+// resize chooses the buffer for the next read: a larger one when this one
+// came back full or the message begun does not fit, the parked one when
+// nothing is expected.
+func (r *reader) resize(k int, full bool) bool {
+	need := 0
+	if r.n > 0 {
+		need = r.c.limits.Need(r.buf[:r.n])
+	}
+	want := len(r.buf)
+	switch {
+	case full && want == parkedSize:
+		want = midSize
+	case full:
+		want = bigSize
+	case want == bigSize && k <= midSize:
+		if r.small++; r.small >= smallReads {
+			want = midSize
+		}
+	default:
+		r.small = 0
+	}
+	if want == bigSize && len(r.buf) != bigSize && r.c.t.Recv.Used() > r.c.t.Recv.Limit()/2 {
+		want = midSize
+	}
+	if want == midSize && !full && !r.open && r.n == 0 {
+		want = parkedSize
+	}
+	if need > want {
+		want = max(need, midSize)
+	}
+	return want == len(r.buf) || r.swap(want, need)
+}
+
+// swap exchanges the buffer for one of size want; a smaller one that still
+// holds need does when memory is short.
+func (r *reader) swap(want, need int) bool {
+	old, lent := r.buf, r.lent
+	if want <= parkedSize && need <= parkedSize {
+		copy(r.c.parked[:], old[:r.n])
+		r.giveBack()
+		return true
+	}
+	b := r.c.t.Recv.Get(want, 0)
+	for b == nil {
+		if need <= len(old) {
+			return true
+		}
+		if !r.wait(int64(want)) {
+			return false
+		}
+		b = r.c.t.Recv.Get(want, 0)
+	}
+	copy(b, old[:r.n])
+	if lent {
+		r.c.t.Recv.Put(old)
+	}
+	r.buf, r.lent, r.small = b, true, 0
+	return true
+}
+
+// decode handles all whole messages of buf and returns the bytes it used.
+func (r *reader) decode(buf []byte) (used int, err error) {
+	b := batches.Get().(*batch)
+	defer func() {
+		clear(b.msgs[:])
+		b.step.Reset()
+		batches.Put(b)
+	}()
+	for {
+		n, from := 0, used
+		var ext *peerwire.Message
+		for n < batchSize && ext == nil && err == nil {
+			var k int
+			m := &b.msgs[n]
+			if k, err = r.c.limits.Next(buf[used:], m); k == 0 {
+				break
+			}
+			used += k
+			if m.ID == peerwire.MsgExtended {
+				ext = m
+			} else {
+				n++
+			}
+		}
+		if n > 0 {
+			if e := r.handle(b, b.msgs[:n]); e != nil {
+				return used, e
+			}
+		}
+		if ext != nil {
+			if e := r.c.extended(uint8(ext.Index), ext.Data); e != nil {
+				return used, e
+			}
+		}
+		if err != nil || used == from {
+			return used, err
+		}
+	}
+}
+
+// handle gives messages to the swarm, copies the blocks that it claims, and
+// waits for memory where it must.
+func (r *reader) handle(b *batch, msgs []peerwire.Message) error {
+	c := r.c
+	for {
+		b.step.Reset()
+		k, err := c.t.Swarm.Batch(c.id, time.Now(), msgs, &b.step)
+		for i := range b.step.Claims {
+			copy(b.step.Claims[i].Dst, b.step.Claims[i].Src)
+		}
+		if len(b.step.Claims) > 0 {
+			c.t.Swarm.Landed(b.step.Claims, time.Now(), &b.step.Effects)
+		}
+		r.open = b.step.Open
+		if b.step.Pieces > 0 {
+			c.limits.Pieces = b.step.Pieces
+		}
+		if !b.step.Empty() {
+			c.t.Carry(&b.step.Effects, c)
+		}
+		if err != nil {
+			return err
+		}
+		if msgs = msgs[k:]; len(msgs) == 0 {
+			return nil
+		}
+		if !r.wait(swarm.SlabSize) {
+			return c.reason
+		}
+	}
+}

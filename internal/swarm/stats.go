@@ -1,0 +1,98 @@
+package swarm
+
+import (
+	"time"
+)
+
+// Stats is a snapshot of a swarm. Sizes in bytes, rates in bytes per second
+// over the last 20 s.
+type Stats struct {
+	Mode             Mode
+	Known            bool // the content
+	Fault            error
+	Pieces, NumHave  int
+	Length, Left     int64
+	Counters         Counters
+	DownRate, UpRate int64
+	Peers, Seeds     int
+	Partials         int
+	Landing          int64 // received, not verified yet
+	Unchoked         int   // peers that we let download
+	Checked, ToCheck int   // pieces, while checking
+	MetadataSize     int64
+}
+
+func (s *Swarm) stats(at stamp) Stats {
+	st := Stats{
+		Mode: s.mode, Fault: s.fault, Counters: s.total, Peers: s.peers.n,
+		DownRate: s.total.down.Rate(at, shortRate), UpRate: s.total.up.Rate(at, shortRate),
+		MetadataSize: int64(len(s.meta.raw)),
+	}
+	if s.layout != nil {
+		st.Known = true
+		st.Pieces, st.NumHave = s.layout.NumPieces(), s.picker.NumHave()
+		st.Length = s.layout.Length()
+		st.Left = max(st.Length-s.total.Have, 0)
+		if s.picker.Have().All() {
+			st.Left = 0
+		}
+		st.Partials = len(s.landings)
+	}
+	for _, l := range s.landings {
+		st.Landing += l.unverified()
+	}
+	for _, p := range s.peers.list {
+		if p == nil {
+			continue
+		}
+		if p.has.all {
+			st.Seeds++
+		}
+		if !p.wire.choking {
+			st.Unchoked++
+		}
+	}
+	if c := &s.jobs; c.checking {
+		st.ToCheck, st.Checked = c.total, c.total-len(c.candidates)-c.out
+	}
+	return st
+}
+
+// PeerStats is a snapshot of one peer.
+type PeerStats struct {
+	Identity
+	Peer                        PeerID
+	Connected                   time.Duration
+	Client                      string // as it names itself in the extended handshake
+	Choking, Interested         bool   // we, towards it
+	Choked, TheyInterested      bool   // it, towards us
+	Snubbed, Held               bool
+	Seed, UploadOnly            bool
+	Pieces                      int
+	Open, Depth, Queued         int // our requests, how many they may be, theirs
+	DownRate, UpRate            int64
+	Downloaded, Uploaded, Waste int64
+	Bad                         int64
+	Why                         string // the choking strategy's reason
+	Extensions                  []string
+}
+
+func (s *Swarm) peerStats(dst []PeerStats, at stamp) []PeerStats {
+	for _, p := range s.peers.list {
+		if p == nil {
+			continue
+		}
+		dst = append(dst, PeerStats{
+			Identity: p.Identity, Peer: p.id, Connected: at - p.joined, Client: p.ext.hs.V,
+			Choking: p.wire.choking, Interested: p.wire.interested,
+			Choked: p.wire.choked, TheyInterested: p.wire.theyInterested,
+			Snubbed: p.req.snubbed, Held: p.held > 0,
+			Seed: p.has.all, UploadOnly: p.ext.hs.UploadOnly, Pieces: max(p.has.count, 0),
+			Open: p.req.count(), Depth: p.req.depth, Queued: p.out.queued(),
+			DownRate: p.down.Rate(at, shortRate), UpRate: p.up.Rate(at, shortRate),
+			Downloaded: p.down.Total(), Uploaded: p.up.Total(), Waste: p.wasted, Bad: p.bad,
+			Why: s.choke.why[p.id], Extensions: p.ext.names(),
+		})
+	}
+	return dst
+}
