@@ -187,6 +187,8 @@ func lost(reason error) discover.Result {
 	switch reason {
 	case swarm.ErrBothSeeds:
 		return discover.WasSeed
+	case swarm.ErrDuplicate, swarm.ErrFull: // not to be tried again and again
+		return discover.Refused
 	case conn.ErrSelf, conn.ErrUnknown:
 		return discover.Useless
 	}

@@ -43,7 +43,8 @@ type Client struct {
 	hurry    context.CancelFunc
 	clock    *scheduler
 	announce slots // announces at once
-	dials    slots // handshakes at once
+	dials    slots // outgoing handshakes at once
+	greeting greetings
 	peers    slots // connections
 
 	mu       sync.Mutex
@@ -83,6 +84,7 @@ func New(cfg Config) (*Client, error) {
 			c.port = uint16(a.Port)
 		}
 	}
+	c.greeting.max = cfg.MaxHandshakes
 	c.setHTTP()
 	c.disk = disk.NewPool(cfg.Workers)
 	c.clock = newScheduler(c.ctx)

@@ -40,7 +40,7 @@ func (t *Torrent) connect(now time.Time) time.Time {
 	complete := st.Known && st.Left == 0
 	most := t.c.cfg.MaxPeersPerTorrent
 	for n := 0; n < dialsATick; n++ {
-		if most > 0 && st.Peers+n >= most {
+		if most > 0 && st.Peers+int(t.dialing.Load()) >= most {
 			return time.Time{} // a peer that leaves makes us look again
 		}
 		if !t.c.dials.take() {
@@ -51,7 +51,9 @@ func (t *Torrent) connect(now time.Time) time.Time {
 			t.c.dials.give()
 			return next
 		}
+		t.dialing.Add(1)
 		if !t.group.Go(func() { t.dial(k) }) {
+			t.dialing.Add(-1)
 			t.c.dials.give()
 			return time.Time{}
 		}
@@ -62,6 +64,7 @@ func (t *Torrent) connect(now time.Time) time.Time {
 // dial connects to a candidate and serves the connection until it ends.
 func (t *Torrent) dial(k discover.Candidate) {
 	nc, theirs, err := conn.Dial(t.ctx, t.c.cfg.Network, k.Addr.String(), t.handshake(), k.ID)
+	t.dialing.Add(-1)
 	t.c.dials.give()
 	result := discover.Refused
 	if err == nil {
@@ -115,10 +118,8 @@ func (c *Client) acceptLoop() {
 		nc, err := c.listener.Accept()
 		switch {
 		case err == nil:
-			if !c.dials.take() {
-				nc.Close()
-			} else if !c.group.Go(func() { c.accept(nc) }) {
-				c.dials.give()
+			c.greeting.add(nc)
+			if !c.group.Go(func() { c.accept(nc) }) {
 				nc.Close()
 			}
 		case c.ctx.Err() != nil || errors.Is(err, net.ErrClosed):
@@ -152,7 +153,7 @@ func (c *Client) accept(nc net.Conn) {
 		hs.InfoHash = h
 		return hs, true
 	})
-	c.dials.give()
+	c.greeting.remove(nc)
 	if err != nil {
 		c.cfg.Logger.Debug("incoming", "address", addr, "error", err)
 		return

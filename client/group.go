@@ -1,6 +1,10 @@
 package client
 
-import "sync"
+import (
+	"net"
+	"slices"
+	"sync"
+)
 
 // group is goroutines that somebody waits for. After Close none is started.
 type group struct {
@@ -45,6 +49,33 @@ func (g *group) Close() {
 	}
 	for g.n > 0 {
 		g.idle.Wait()
+	}
+}
+
+// greetings are the incoming connections whose handshake is not done. When
+// there are too many, the one that has waited longest goes: silent ones never
+// keep others out (RW4).
+type greetings struct {
+	mu   sync.Mutex
+	max  int
+	list []net.Conn // the oldest first
+}
+
+func (g *greetings) add(nc net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.list) >= g.max {
+		g.list[0].Close()
+		g.list = slices.Delete(g.list, 0, 1)
+	}
+	g.list = append(g.list, nc)
+}
+
+func (g *greetings) remove(nc net.Conn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if i := slices.Index(g.list, nc); i >= 0 {
+		g.list = slices.Delete(g.list, i, i+1)
 	}
 }
 

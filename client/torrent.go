@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed1734be99/starling/client/internal/conn"
@@ -39,6 +40,7 @@ type Torrent struct {
 	base     counterBase
 	events   hub
 	group    group
+	dialing  atomic.Int32 // handshakes that we began
 	clock    wakeup
 	chooser  chooser
 	up, down limit

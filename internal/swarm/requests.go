@@ -128,7 +128,7 @@ func (s *Swarm) topUp(p *peer, at stamp, eff *Effects) {
 	if n == 0 {
 		return
 	}
-	if s.overSoft() {
+	if s.pool.Used() > s.soft() {
 		s.dry = true
 		return
 	}

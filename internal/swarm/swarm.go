@@ -131,8 +131,8 @@ func (s *Swarm) sum(i int) (h metainfo.Hash) {
 	return h
 }
 
-// overSoft reports whether half of the memory is lent out: no new requests.
-func (s *Swarm) overSoft() bool { return s.pool.Used() > s.pool.Limit()/2 }
+// soft is the mark of used memory above which nothing more is requested.
+func (s *Swarm) soft() int64 { return s.pool.Limit() / 2 }
 
 // setContent takes the layout and hashes, and reads what the peers said they
 // have before. Those whose word does not fit are dropped.

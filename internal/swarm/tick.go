@@ -27,8 +27,8 @@ func (s *Swarm) tick(at stamp, eff *Effects) (next stamp) {
 	if s.dry || s.freed {
 		s.refill(at, eff)
 	}
-	if s.overSoft() {
-		s.evict(SlabSize, at, staleTime, eff)
+	if over := s.pool.Used() - s.soft(); over > 0 {
+		s.evict(over, at, staleTime, eff)
 	}
 	s.chokeTick(at, eff)
 	if s.peers.n == 0 {

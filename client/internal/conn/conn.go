@@ -55,6 +55,10 @@ type Conn struct {
 	parked [parkedSize]byte // what a waiting reader holds
 }
 
+// maxExtended bounds extended messages: handshakes, 16 KiB of metadata and
+// peer lists are far below.
+const maxExtended = 128 << 10
+
 // Local ids of the extensions that every connection speaks (BEP 10).
 const (
 	LocalMetadata uint8 = 1
@@ -79,6 +83,7 @@ func (c *Conn) Join(id swarm.Identity, hello []byte, register func()) error {
 	}
 	c.id, c.fast = pid, id.Fast
 	c.limits.Pieces = c.t.Swarm.NumPieces()
+	c.limits.MaxExtended = maxExtended
 	register()
 	c.t.Carry(&eff, c)
 	return nil

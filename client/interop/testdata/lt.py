@@ -53,6 +53,25 @@ def parameters(a):
     return p
 
 
+def say_goodbye(ses, trackers):
+    """Pauses, and waits until the tracker has answered the announce that says so:
+    a session that is closed at once drops it, over UDP nearly always."""
+    end = time.monotonic() + 3
+    answers = 1 if trackers else 0
+    if trackers:
+        while time.monotonic() < end - 2:  # the one that says completed, if any
+            ses.wait_for_alert(50)
+            if any(isinstance(al, lt.tracker_reply_alert) for al in ses.pop_alerts()):
+                break
+    ses.pause()
+    while answers > 0 and time.monotonic() < end:
+        ses.wait_for_alert(50)
+        for al in ses.pop_alerts():
+            print("%.2f %s" % (time.monotonic(), al.message()), file=sys.stderr, flush=True)
+            if isinstance(al, (lt.tracker_reply_alert, lt.tracker_error_alert)):
+                answers -= 1
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("role", choices=["hash", "seed", "leech"])
@@ -94,7 +113,7 @@ def main():
             print("READY", flush=True)
             if a.role == "leech":
                 break
-    ses.pause()
+    say_goodbye(ses, a.trackers)
     del h
     del ses  # waits until the files are closed
     return code
