@@ -173,9 +173,10 @@ func (t *Torrent) merge(tiers [][]string, peers []string) {
 
 // AddPeers adds addresses to connect to, "host:port". Names are resolved in
 // the background; what is no address is ignored. A private torrent connects
-// only to peers of its trackers (BEP 27).
+// only to peers of its trackers (BEP 27, T18), so none are taken for it, unless
+// trackers are turned off: then there is nobody else to ask.
 func (t *Torrent) AddPeers(addresses ...string) {
-	if info := t.Info(); info != nil && info.Private {
+	if info := t.Info(); info != nil && info.Private && !t.c.cfg.NoTrackers {
 		return
 	}
 	var names []string
