@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/seed1734be99/starling/choke"
-	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/metainfo"
 	"github.com/seed1734be99/starling/storage"
 )
@@ -24,7 +21,7 @@ type Spec struct {
 	Hashes   metainfo.Hashes // with nothing else known: peers have the metadata
 
 	Dir      string          // the save folder; "": the storage's default
-	Storage  storage.Storage // "nil": the client's
+	Storage  storage.Storage // nil: the client's
 	Choker   choke.Strategy  // nil: one of Config.Choker. It serves this torrent alone.
 	Limits   Limits          // of this torrent, within the client's
 	Trackers [][]string      // tiers, behind those of the torrent itself
@@ -106,11 +103,12 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 	}
 	c.list = append(c.list, t)
 	c.mu.Unlock()
-	if err := t.begin(n.info, n.raw, &spec); err != nil {
+	if err := t.life.begin(n.info, n.raw); err != nil {
 		c.forget(t)
-		t.shut(err, false)
+		c.shut(t, err, false)
 		return nil, err
 	}
+	t.AddPeers(spec.Peers...)
 	return t, nil
 }
 
@@ -161,34 +159,4 @@ func (c *Client) forget(t *Torrent) {
 		}
 	}
 	c.list = slices.DeleteFunc(c.list, func(x *Torrent) bool { return x == t })
-}
-
-// merge takes more trackers and peers for a torrent that exists.
-func (t *Torrent) merge(tiers [][]string, peers []string) {
-	if !t.c.cfg.NoTrackers {
-		t.trackers.Add(time.Now(), tiers)
-	}
-	t.AddPeers(peers...)
-}
-
-// AddPeers adds addresses to connect to, "host:port". Names are resolved in
-// the background; what is no address is ignored. A private torrent connects
-// only to peers of its trackers (BEP 27, T18), so none are taken for it, unless
-// trackers are turned off: then there is nobody else to ask.
-func (t *Torrent) AddPeers(addresses ...string) {
-	if info := t.Info(); info != nil && info.Private && !t.c.cfg.NoTrackers {
-		return
-	}
-	var names []string
-	for _, a := range addresses {
-		if ap, err := netip.ParseAddrPort(a); err == nil {
-			t.known.Add(discover.Candidate{Addr: ap, Origin: discover.OriginManual})
-		} else {
-			names = append(names, a)
-		}
-	}
-	if len(names) > 0 {
-		t.group.Go(func() { t.resolve(names, discover.OriginManual) })
-	}
-	t.poke()
 }

@@ -14,44 +14,53 @@ import (
 
 const announceRetry = 100 * time.Millisecond // when all announcers are busy
 
-// counterBase is where the counters told to trackers begin: at the session's
-// start (T2, T5). The totals of Stats go on.
-type counterBase struct {
+// announcing is a torrent's trackers, and where the counters told to them
+// begin: at the session's start (T2, T5). The totals of Stats go on.
+type announcing struct {
+	t        *Torrent
+	schedule *discover.Trackers
+
 	mu                   sync.Mutex
 	running              bool
 	uploaded, downloaded int64
 }
 
-func (b *counterBase) start(s *swarm.Stats) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.running {
-		b.running = true
-		b.uploaded, b.downloaded = s.Counters.Uploaded, honest(s)
+// start begins a session, unless one runs.
+func (a *announcing) start(now time.Time) {
+	st := a.t.g.Stats(now)
+	a.mu.Lock()
+	if !a.running {
+		a.running = true
+		a.uploaded, a.downloaded = st.Counters.Uploaded, honest(&st)
 	}
+	a.mu.Unlock()
+	a.schedule.Start(now, st.Known && st.Left == 0)
 }
 
-func (b *counterBase) stop() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.running = false
+// stop ends the session: "stopped" is due then.
+func (a *announcing) stop(now time.Time) {
+	a.mu.Lock()
+	a.running = false
+	a.mu.Unlock()
+	a.schedule.Stop(now)
 }
 
 // honest is the payload received that was neither duplicate nor failed its hash.
 func honest(s *swarm.Stats) int64 { return max(s.Counters.Downloaded-s.Counters.Failed, 0) }
 
 // announce starts what the schedule says is due, and returns when to look again.
-func (t *Torrent) announce(now time.Time) time.Time {
+func (a *announcing) announce(now time.Time) time.Time {
+	t := a.t
 	for {
 		if !t.c.announce.take() {
 			return now.Add(announceRetry)
 		}
-		due, ok, next := t.trackers.Next(now)
+		due, ok, next := a.schedule.Next(now)
 		if !ok {
 			t.c.announce.give()
 			return next
 		}
-		if !t.group.Go(func() { t.tell(t.ctx, due) }) {
+		if !t.group.Go(func() { a.tell(t.ctx, due) }) {
 			t.c.announce.give()
 			return time.Time{}
 		}
@@ -59,23 +68,25 @@ func (t *Torrent) announce(now time.Time) time.Time {
 }
 
 // tell makes one announce, and takes the peers it brings.
-func (t *Torrent) tell(ctx context.Context, due tracker.Due) {
-	r, err := t.c.trackers.Announce(ctx, due.URL, t.request(due))
+func (a *announcing) tell(ctx context.Context, due tracker.Due) {
+	t := a.t
+	r, err := t.c.trackers.Announce(ctx, due.URL, a.request(due))
 	t.c.announce.give()
-	t.trackers.Done(due, time.Now(), &r, err)
+	a.schedule.Done(due, time.Now(), &r, err)
 	t.emit(Event{Kind: EventTracker, URL: due.URL, Err: err})
 	if err != nil {
 		t.c.cfg.Logger.Info("announce failed", "torrent", t.Name(), "event", due.Event, "error", err)
 	}
-	t.takePeers(r.Peers)
+	a.takePeers(r.Peers)
 	t.poke()
 }
 
-func (t *Torrent) request(due tracker.Due) tracker.Request {
+func (a *announcing) request(due tracker.Due) tracker.Request {
+	t := a.t
 	st := t.g.Stats(time.Now())
-	t.base.mu.Lock()
-	up, down := st.Counters.Uploaded-t.base.uploaded, honest(&st)-t.base.downloaded
-	t.base.mu.Unlock()
+	a.mu.Lock()
+	up, down := st.Counters.Uploaded-a.uploaded, honest(&st)-a.downloaded
+	a.mu.Unlock()
 	r := tracker.Request{
 		InfoHash: t.hashes.Wire(), PeerID: t.id, Port: t.c.port, Key: t.key,
 		Uploaded: up, Downloaded: max(down, 0), Left: st.Left,
@@ -91,38 +102,39 @@ func (t *Torrent) request(due tracker.Due) tracker.Request {
 }
 
 // takePeers adds what a tracker told, but for ourselves (T26).
-func (t *Torrent) takePeers(peers []tracker.Peer) {
+func (a *announcing) takePeers(peers []tracker.Peer) {
+	to := &a.t.peers
 	var names []string
 	for _, p := range peers {
 		switch {
-		case p.HasID && p.ID == t.id:
+		case p.HasID && p.ID == a.t.id:
 		case p.Addr.IsValid():
 			k := discover.Candidate{Addr: p.Addr, Origin: discover.OriginTracker}
 			if p.HasID {
 				id := p.ID
 				k.ID = &id
 			}
-			t.known.Add(k)
+			to.known.Add(k)
 		case p.Host != "" && len(names) < maxResolved:
 			names = append(names, net.JoinHostPort(p.Host, strconv.Itoa(int(p.Port))))
 		}
 	}
 	if len(names) > 0 {
-		t.resolve(names, discover.OriginTracker)
+		to.resolve(names, discover.OriginTracker)
 	}
 }
 
 // goodbye sends what is due after a stop, side by side, and waits for it.
-func (t *Torrent) goodbye(ctx context.Context) {
+func (a *announcing) goodbye(ctx context.Context) {
 	var wg sync.WaitGroup
 	for {
-		due, ok, _ := t.trackers.Next(time.Now())
+		due, ok, _ := a.schedule.Next(time.Now())
 		if !ok {
 			break
 		}
 		wg.Go(func() {
-			r, err := t.c.trackers.Announce(ctx, due.URL, t.request(due))
-			t.trackers.Done(due, time.Now(), &r, err)
+			r, err := a.t.c.trackers.Announce(ctx, due.URL, a.request(due))
+			a.schedule.Done(due, time.Now(), &r, err)
 		})
 	}
 	wg.Wait()

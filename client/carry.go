@@ -1,14 +1,12 @@
 package client
 
 import (
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/seed1734be99/starling/client/internal/conn"
 	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
-	"github.com/seed1734be99/starling/metainfo"
 	"github.com/seed1734be99/starling/storage"
 )
 
@@ -45,17 +43,17 @@ func (t *Torrent) carry(eff *swarm.Effects, self *conn.Conn) {
 	for _, id := range eff.Wake {
 		if self != nil && self.ID() == id {
 			self.StartWriter()
-		} else if c := t.conns.get(id); c != nil {
+		} else if c := t.peers.conns.get(id); c != nil {
 			c.StartWriter()
 		}
 	}
 	for _, d := range eff.Drop {
-		if c := t.conns.get(d.Peer); c != nil {
+		if c := t.peers.conns.get(d.Peer); c != nil {
 			c.Close(d.Reason)
 		}
 	}
 	for _, a := range eff.Bans {
-		t.known.Ban(a)
+		t.peers.known.Ban(a)
 		t.c.cfg.Logger.Warn("banned: sent bad data", "torrent", t.Name(), "address", a)
 	}
 	if eff.Jobs > 0 {
@@ -63,7 +61,7 @@ func (t *Torrent) carry(eff *swarm.Effects, self *conn.Conn) {
 	}
 	if eff.Rechoke {
 		why := eff.Why
-		t.group.Go(func() { t.round(why) })
+		t.group.Go(func() { t.chooser.choose(why) })
 	}
 	if eff.Again > 0 {
 		t.c.clock.at(&t.clock, time.Now().Add(eff.Again))
@@ -84,47 +82,17 @@ func (t *Torrent) happened(ev *swarm.Event) {
 	case swarm.PieceFailed:
 		t.emit(Event{Kind: EventHashFail, Piece: ev.Piece})
 	case swarm.Completed:
-		t.trackers.Complete(time.Now())
+		t.trackers.schedule.Complete(time.Now())
 		t.emit(Event{Kind: EventCompleted})
-		t.changedState()
+		t.life.notify()
 		t.poke()
 	case swarm.Checked:
-		t.checked()
+		t.life.checked()
 	case swarm.Faulted:
-		t.failed(ev.Err)
+		t.life.failed(ev.Err)
 	case swarm.MetadataDone:
-		t.gotMetadata(ev.Data)
+		t.life.gotMetadata(ev.Data)
 	}
-}
-
-// gotMetadata takes an info dictionary that matches the infohash. It may
-// still be one that we can't or won't use (RX5).
-func (t *Torrent) gotMetadata(raw []byte) {
-	info, err := metainfo.ParseInfo(raw)
-	if err == nil {
-		err = t.open(info, raw)
-	}
-	if err != nil {
-		t.failed(fmt.Errorf("metadata: %w", err))
-		t.halt(err)
-		return
-	}
-	t.emit(Event{Kind: EventMetadata})
-}
-
-// failed records that the torrent's data can't be kept.
-func (t *Torrent) failed(err error) {
-	fault := &FaultError{Torrent: t.Name(), Err: err}
-	t.mu.Lock()
-	if t.gone != nil || t.fault != nil {
-		t.mu.Unlock()
-		return
-	}
-	t.fault = fault
-	t.mu.Unlock()
-	t.c.cfg.Logger.Warn("fault", "torrent", t.Name(), "error", err)
-	t.emit(Event{Kind: EventFault, Err: fault})
-	t.changedState()
 }
 
 // readFault is called when data that we have can't be read to be sent.
@@ -143,9 +111,9 @@ func (d *diskSource) NextJob(j *swarm.Job) (storage.Torrent, bool) {
 	if !t.g.NextJob(j) {
 		return nil, false
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.data, true
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	return t.life.data, true
 }
 
 // JobDone implements disk.Source.

@@ -18,34 +18,31 @@ var errChokerSlow = errors.New("client: the choking strategy did not answer with
 // chooser runs a torrent's choking strategy. One that panics or hangs is
 // replaced by the default, and the download goes on.
 type chooser struct {
+	t *Torrent
+
 	mu    sync.Mutex
 	strat choke.Strategy // nil: not made yet
-	make  func() choke.Strategy
-	round choke.Round
+	round choke.Round    // reused from round to round
 }
 
-func (c *chooser) init(own choke.Strategy, make func() choke.Strategy) {
-	c.strat, c.make = own, make
-}
+func (c *chooser) init(t *Torrent, own choke.Strategy) { c.t, c.strat = t, own }
 
-// SetChoker exchanges the torrent's choking strategy; it takes effect with
-// the next round, within ten seconds.
-func (t *Torrent) SetChoker(s choke.Strategy) {
-	t.chooser.mu.Lock()
-	defer t.chooser.mu.Unlock()
-	t.chooser.strat = s
+func (c *chooser) set(s choke.Strategy) {
 	if s == nil {
-		t.chooser.strat = choke.Default()
+		s = choke.Default()
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.strat = s
 }
 
-// round makes one choking round: snapshot, choice, and what follows from it.
+// choose makes one choking round: snapshot, choice, and what follows from it.
 // The swarm asks for one at a time.
-func (t *Torrent) round(why choke.Reason) {
-	c := &t.chooser
+func (c *chooser) choose(why choke.Reason) {
+	t := c.t
 	c.mu.Lock()
 	if c.strat == nil {
-		c.strat = c.make()
+		c.strat = t.c.cfg.Choker()
 	}
 	strat, r := c.strat, c.round
 	c.round = choke.Round{} // the strategy's until it answers
@@ -58,7 +55,7 @@ func (t *Torrent) round(why choke.Reason) {
 		r.UploadLimit = int64(l)
 	}
 	n := t.g.Snapshot(&r, r.Now)
-	d, err := choose(strat, &r)
+	d, err := ask(strat, &r)
 	if err != nil {
 		t.c.cfg.Logger.Warn("choking strategy replaced by the default", "torrent", t.Name(), "error", err)
 		t.emit(Event{Kind: EventChokerFailed, Err: err})
@@ -78,8 +75,8 @@ func (t *Torrent) round(why choke.Reason) {
 	t.carry(&eff, nil)
 }
 
-// choose asks a strategy, in a goroutine of its own under a deadline.
-func choose(s choke.Strategy, r *choke.Round) (choke.Decision, error) {
+// ask asks a strategy, in a goroutine of its own under a deadline.
+func ask(s choke.Strategy, r *choke.Round) (choke.Decision, error) {
 	type answer struct {
 		d   choke.Decision
 		err error

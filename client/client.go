@@ -26,8 +26,6 @@ import (
 type Client struct {
 	// constant after New
 	cfg      Config
-	started  time.Time
-	idPrefix string
 	http     *http.Client
 	trackers *tracker.Client
 	listener net.Listener // nil: none
@@ -70,7 +68,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: listen on %s: %w", cfg.Listen, err)
 	}
 	c := &Client{
-		cfg: cfg, started: time.Now(), listener: l,
+		cfg: cfg, listener: l,
 		recv: block.NewPool(cfg.Memory - cfg.Memory/4), send: block.NewPool(cfg.Memory / 4),
 		limits:   newLimits(Limits{cfg.UploadLimit, cfg.DownloadLimit}),
 		torrents: make(map[metainfo.Hash]*Torrent),

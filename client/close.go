@@ -5,8 +5,6 @@ import (
 	"errors"
 	"sync"
 	"time"
-
-	"github.com/seed1734be99/starling/storage"
 )
 
 // goodbyeTime bounds the announces of "stopped" (T4).
@@ -53,7 +51,7 @@ func (c *Client) shutAll(list []*Torrent, reason error) error {
 		sem <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-sem }()
-			errs[i] = t.shutWithin(ctx, reason, false)
+			errs[i] = t.life.shut(ctx, reason, false)
 		})
 	}
 	wg.Wait()
@@ -74,48 +72,11 @@ func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 		return ErrRemoved
 	}
 	c.forget(t)
-	return t.shut(ErrRemoved, len(deleteData) > 0 && deleteData[0])
+	return c.shut(t, ErrRemoved, len(deleteData) > 0 && deleteData[0])
 }
 
-func (t *Torrent) shut(reason error, deleteData bool) error {
-	ctx, cancel := context.WithTimeout(t.c.farewell, goodbyeTime)
+func (c *Client) shut(t *Torrent, reason error, deleteData bool) error {
+	ctx, cancel := context.WithTimeout(c.farewell, goodbyeTime)
 	defer cancel()
-	return t.shutWithin(ctx, reason, deleteData)
-}
-
-// shutWithin closes one torrent: peers first, so that the counters are final;
-// then the trackers are told while the disk workers finish; then the files.
-func (t *Torrent) shutWithin(ctx context.Context, reason error, deleteData bool) error {
-	t.mu.Lock()
-	if t.gone != nil {
-		t.mu.Unlock()
-		return nil
-	}
-	t.gone = reason
-	data := t.data
-	t.mu.Unlock()
-	t.cancel()
-	t.c.clock.drop(&t.clock)
-	t.trackers.Stop(time.Now())
-	t.halt(reason)
-	t.group.Close()
-	var wg sync.WaitGroup
-	wg.Go(func() { t.goodbye(ctx) })
-	err := t.flush(data, deleteData)
-	wg.Wait()
-	t.changedState()
-	t.events.close()
-	return err
-}
-
-// flush lets the disk workers finish what is queued, and closes the files.
-func (t *Torrent) flush(data storage.Torrent, deleteData bool) error {
-	t.g.Drain(deleteData)
-	if data == nil {
-		return nil
-	}
-	if r, ok := data.(storage.Remover); ok && deleteData {
-		return r.Remove()
-	}
-	return data.Close()
+	return t.life.shut(ctx, reason, deleteData)
 }

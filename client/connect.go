@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed1734be99/starling/client/internal/conn"
@@ -31,8 +32,17 @@ func (t *Torrent) handshake() peerwire.Handshake {
 	return peerwire.Handshake{Reserved: reserved(), InfoHash: t.hashes.Wire(), PeerID: t.id}
 }
 
+// peering is a torrent's connections, and the addresses to make more of them.
+type peering struct {
+	t       *Torrent
+	conns   connTable
+	known   *discover.Candidates
+	dialing atomic.Int32 // handshakes that we began
+}
+
 // connect dials candidates while there is room, and returns when to look again.
-func (t *Torrent) connect(now time.Time) time.Time {
+func (p *peering) connect(now time.Time) time.Time {
+	t := p.t
 	st := t.g.Stats(now)
 	if st.Mode == swarm.Paused || st.Fault != nil {
 		return time.Time{}
@@ -40,20 +50,20 @@ func (t *Torrent) connect(now time.Time) time.Time {
 	complete := st.Known && st.Left == 0
 	most := t.c.cfg.MaxPeersPerTorrent
 	for n := 0; n < dialsATick; n++ {
-		if most > 0 && st.Peers+int(t.dialing.Load()) >= most {
+		if most > 0 && st.Peers+int(p.dialing.Load()) >= most {
 			return time.Time{} // a peer that leaves makes us look again
 		}
 		if !t.c.dials.take() {
 			return now.Add(dialRetry)
 		}
-		k, ok, next := t.known.Next(now, complete)
+		k, ok, next := p.known.Next(now, complete)
 		if !ok {
 			t.c.dials.give()
 			return next
 		}
-		t.dialing.Add(1)
-		if !t.group.Go(func() { t.dial(k) }) {
-			t.dialing.Add(-1)
+		p.dialing.Add(1)
+		if !t.group.Go(func() { p.dial(k) }) {
+			p.dialing.Add(-1)
 			t.c.dials.give()
 			return time.Time{}
 		}
@@ -62,23 +72,25 @@ func (t *Torrent) connect(now time.Time) time.Time {
 }
 
 // dial connects to a candidate and serves the connection until it ends.
-func (t *Torrent) dial(k discover.Candidate) {
+func (p *peering) dial(k discover.Candidate) {
+	t := p.t
 	nc, theirs, err := conn.Dial(t.ctx, t.c.cfg.Network, k.Addr.String(), t.handshake(), k.ID)
-	t.dialing.Add(-1)
+	p.dialing.Add(-1)
 	t.c.dials.give()
 	result := discover.Refused
 	if err == nil {
-		result = lost(t.serve(nc, theirs, k.Addr, k.Origin, true))
+		result = lost(p.serve(nc, theirs, k.Addr, k.Origin, true))
 	} else if errors.Is(err, conn.ErrSelf) || errors.Is(err, conn.ErrUnknown) {
 		result = discover.Useless
 	}
 	t.c.cfg.Logger.Debug("peer gone", "torrent", t.Name(), "address", k.Addr, "error", err)
-	t.known.Ended(k.Addr, result, time.Now())
+	p.known.Ended(k.Addr, result, time.Now())
 	t.poke()
 }
 
 // serve joins the swarm and reads until the connection ends.
-func (t *Torrent) serve(nc net.Conn, theirs peerwire.Handshake, addr netip.AddrPort, origin discover.Origin, outgoing bool) error {
+func (p *peering) serve(nc net.Conn, theirs peerwire.Handshake, addr netip.AddrPort, origin discover.Origin, outgoing bool) error {
+	t := p.t
 	if !t.c.peers.take() {
 		nc.Close()
 		return swarm.ErrFull
@@ -90,20 +102,21 @@ func (t *Torrent) serve(nc net.Conn, theirs peerwire.Handshake, addr netip.AddrP
 		Fast: common.Has(peerwire.FastBit), Extended: common.Has(peerwire.ExtensionBit),
 	}
 	c := conn.New(nc, &t.env)
-	if err := c.Join(id, t.hello(addr), func() { t.conns.add(c) }); err != nil {
+	if err := c.Join(id, p.hello(addr), func() { p.conns.add(c) }); err != nil {
 		return err
 	}
 	t.emit(Event{Kind: EventPeerJoined, Addr: addr.String()})
 	t.poke()
 	err := c.Run()
-	t.conns.remove(c)
+	p.conns.remove(c)
 	t.emit(Event{Kind: EventPeerLeft, Addr: addr.String(), Err: err})
 	t.poke()
 	return err
 }
 
 // hello is our extended handshake (BEP 10), as a message.
-func (t *Torrent) hello(to netip.AddrPort) []byte {
+func (p *peering) hello(to netip.AddrPort) []byte {
+	t := p.t
 	hs := peerwire.ExtHandshake{
 		M: map[string]uint8{peerwire.ExtMetadata: conn.LocalMetadata},
 		V: t.c.cfg.UserAgent, P: int(t.c.port), ReqQ: queueLimit, YourIP: to.Addr(),
@@ -146,7 +159,7 @@ func (c *Client) accept(nc net.Conn) {
 		c.mu.Lock()
 		t = c.torrents[h]
 		c.mu.Unlock()
-		if t == nil || t.known.Banned(addr.Addr()) {
+		if t == nil || t.peers.known.Banned(addr.Addr()) {
 			return peerwire.Handshake{}, false
 		}
 		hs := t.handshake()
@@ -158,7 +171,7 @@ func (c *Client) accept(nc net.Conn) {
 		c.cfg.Logger.Debug("incoming", "address", addr, "error", err)
 		return
 	}
-	if !t.group.Go(func() { t.serve(nc, theirs, addr, discover.OriginIncoming, false) }) {
+	if !t.group.Go(func() { t.peers.serve(nc, theirs, addr, discover.OriginIncoming, false) }) {
 		nc.Close()
 	}
 }
@@ -171,14 +184,31 @@ func remoteAddr(nc net.Conn) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
+// add takes addresses, and names to be resolved in the background.
+func (p *peering) add(addresses []string, origin discover.Origin) {
+	var names []string
+	for _, a := range addresses {
+		if ap, err := netip.ParseAddrPort(a); err == nil {
+			p.known.Add(discover.Candidate{Addr: ap, Origin: origin})
+		} else {
+			names = append(names, a)
+		}
+	}
+	if len(names) > 0 {
+		p.t.group.Go(func() { p.resolve(names, origin) })
+	}
+	p.t.poke()
+}
+
 // resolve adds the addresses of "host:port" names.
-func (t *Torrent) resolve(names []string, origin discover.Origin) {
+func (p *peering) resolve(names []string, origin discover.Origin) {
+	t := p.t
 	for _, name := range names {
 		host, port, err := net.SplitHostPort(name)
 		if err != nil {
 			continue
 		}
-		p, err := net.DefaultResolver.LookupPort(t.ctx, "tcp", port)
+		number, err := net.DefaultResolver.LookupPort(t.ctx, "tcp", port)
 		if err != nil {
 			continue
 		}
@@ -188,7 +218,7 @@ func (t *Torrent) resolve(names []string, origin discover.Origin) {
 			continue
 		}
 		for _, ip := range ips[:min(len(ips), maxResolved)] {
-			t.known.Add(discover.Candidate{Addr: netip.AddrPortFrom(ip, uint16(p)), Origin: origin})
+			p.known.Add(discover.Candidate{Addr: netip.AddrPortFrom(ip, uint16(number)), Origin: origin})
 		}
 	}
 	t.poke()

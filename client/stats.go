@@ -2,6 +2,7 @@ package client
 
 import (
 	"net/netip"
+	"path"
 	"time"
 
 	"github.com/seed1734be99/starling/client/internal/discover"
@@ -29,7 +30,7 @@ var stateNames = [...]string{"fetching metadata", "checking", "running", "paused
 // String returns the state in words.
 func (s State) String() string { return stateNames[min(int(s), len(stateNames)-1)] }
 
-// Stats is a snapshot of a torrent. Sizes are bytes, rates bytes per second
+// Stats is a snapshot of a torrent, flat on purpose: it is made to be printed. Sizes are bytes, rates bytes per second
 // over the last 20 s, and totals count payload since the torrent was added.
 type Stats struct {
 	Name   string
@@ -63,7 +64,7 @@ type Stats struct {
 // Complete reports whether every piece is had.
 func (s *Stats) Complete() bool { return s.Pieces > 0 && s.Have == s.Pieces }
 
-// PeerInfo is a snapshot of a connected peer.
+// PeerInfo is a snapshot of a connected peer, flat like Stats.
 type PeerInfo struct {
 	Addr      netip.AddrPort
 	ID        [20]byte
@@ -104,42 +105,24 @@ type TrackerInfo = tracker.Status
 // Stats returns a snapshot.
 func (t *Torrent) Stats() Stats {
 	s := t.g.Stats(time.Now())
-	t.mu.Lock()
-	name, state, fault, added := t.nameLocked(), t.stateLocked(&s), t.fault, t.added
-	t.mu.Unlock()
+	t.life.mu.Lock()
+	name, state, fault := t.life.nameLocked(), t.life.stateLocked(&s), t.life.fault
+	t.life.mu.Unlock()
 	if fault == nil {
 		fault = s.Fault
 	}
 	st := Stats{
-		Name: name, Hashes: t.hashes, State: state, Fault: fault, Added: added,
+		Name: name, Hashes: t.hashes, State: state, Fault: fault, Added: t.added,
 		Length: s.Length, Left: s.Left, Pieces: s.Pieces, Have: s.NumHave,
 		Partials: s.Partials, Landing: s.Landing, Checked: s.Checked, ToCheck: s.ToCheck, MetadataLength: s.MetadataSize,
 		Downloaded: s.Counters.Downloaded, Uploaded: s.Counters.Uploaded, Verified: s.Counters.Verified,
 		Wasted: s.Counters.Wasted, HashFailed: s.Counters.Failed, HashFails: s.Counters.HashFails,
-		DownRate: s.DownRate, UpRate: s.UpRate, Peers: s.Peers, Seeds: s.Seeds, Unchoked: s.Unchoked, Known: t.known.Len(),
+		DownRate: s.DownRate, UpRate: s.UpRate, Peers: s.Peers, Seeds: s.Seeds, Unchoked: s.Unchoked, Known: t.peers.known.Len(),
 	}
 	if info := t.Info(); info != nil {
 		st.PieceLength = info.PieceLength
 	}
 	return st
-}
-
-func (t *Torrent) stateLocked(s *swarm.Stats) State {
-	switch {
-	case t.gone != nil:
-		return Closed
-	case t.fault != nil || s.Fault != nil:
-		return Faulted
-	case t.paused:
-		return Paused
-	case s.Mode == swarm.NoInfo:
-		return NoInfo
-	case s.Mode == swarm.Checking:
-		return Checking
-	case s.Mode == swarm.Paused:
-		return Paused
-	}
-	return Running
 }
 
 // Peers returns a snapshot of the connected peers.
@@ -153,7 +136,7 @@ func (t *Torrent) Peers() []PeerInfo {
 }
 
 // Trackers returns a snapshot of the trackers, in their tiers' order.
-func (t *Torrent) Trackers() []TrackerInfo { return t.trackers.Status() }
+func (t *Torrent) Trackers() []TrackerInfo { return t.trackers.schedule.Status() }
 
 // Files returns the files with what is had of each; nil before the metadata
 // is known.
@@ -166,7 +149,7 @@ func (t *Torrent) Files() []FileInfo {
 	l := info.Layout()
 	files := make([]FileInfo, len(l.Files()))
 	for i, f := range l.Files() {
-		files[i] = FileInfo{Path: slashPath(f.Raw), Length: f.Length, Pad: f.Pad}
+		files[i] = FileInfo{Path: path.Join(f.Raw...), Length: f.Length, Pad: f.Pad}
 		first, last := l.FilePieces(i)
 		for p := first; have != nil && p < last; p++ {
 			if have.Has(p) {
