@@ -118,7 +118,7 @@ func (p *peering) serve(nc net.Conn, theirs peerwire.Handshake, addr netip.AddrP
 func (p *peering) hello(to netip.AddrPort) []byte {
 	t := p.t
 	hs := peerwire.ExtHandshake{
-		M: map[string]uint8{peerwire.ExtMetadata: conn.LocalMetadata},
+		M: t.offer(),
 		V: t.c.cfg.UserAgent, P: int(t.c.port), ReqQ: queueLimit, YourIP: to.Addr(),
 		MetadataSize: t.g.Stats(time.Now()).MetadataSize,
 	}

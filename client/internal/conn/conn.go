@@ -59,11 +59,9 @@ type Conn struct {
 // peer lists are far below.
 const maxExtended = 128 << 10
 
-// Local ids of the extensions that every connection speaks (BEP 10).
-const (
-	LocalMetadata uint8 = 1
-	FirstFree     uint8 = 2 // for others
-)
+// LocalMetadata is the number that peers are told to use for ut_metadata
+// (BEP 9, 10), the one extension that connections handle themselves.
+const LocalMetadata uint8 = 1
 
 // New makes a connection of nc. It does nothing until Run.
 func New(nc net.Conn, t *Torrent) *Conn {
