@@ -124,18 +124,20 @@ func (a *announcing) takePeers(peers []tracker.Peer) {
 	}
 }
 
-// goodbye sends what is due after a stop, side by side, and waits for it.
+// goodbye sends what is due after a stop, to all trackers side by side, and
+// waits for it. The end of one announce may make the next one due.
 func (a *announcing) goodbye(ctx context.Context) {
 	var wg sync.WaitGroup
-	for {
-		due, ok, _ := a.schedule.Next(time.Now())
-		if !ok {
-			break
+	var tell func()
+	tell = func() {
+		for due, ok, _ := a.schedule.Next(time.Now()); ok; due, ok, _ = a.schedule.Next(time.Now()) {
+			wg.Go(func() {
+				r, err := a.t.c.trackers.Announce(ctx, due.URL, a.request(due))
+				a.schedule.Done(due, time.Now(), &r, err)
+				tell()
+			})
 		}
-		wg.Go(func() {
-			r, err := a.t.c.trackers.Announce(ctx, due.URL, a.request(due))
-			a.schedule.Done(due, time.Now(), &r, err)
-		})
 	}
+	tell()
 	wg.Wait()
 }

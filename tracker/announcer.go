@@ -179,7 +179,8 @@ func (a *Announcer) announce(ctx context.Context, due Due) error {
 	return err
 }
 
-// farewell sends the Stopped announces side by side.
+// farewell says goodbye to all trackers side by side: to each what it has to
+// hear still, one after the other.
 func (a *Announcer) farewell() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTime)
 	defer cancel()
@@ -191,19 +192,20 @@ func (a *Announcer) farewell() error {
 		mu   sync.Mutex
 		errs []error
 	)
-	for {
-		due, ok, _ := a.next()
-		if !ok {
-			break
+	var tell func()
+	tell = func() {
+		for due, ok, _ := a.next(); ok; due, ok, _ = a.next() {
+			wg.Go(func() {
+				if err := a.announce(ctx, due); err != nil {
+					mu.Lock()
+					errs = append(errs, err)
+					mu.Unlock()
+				}
+				tell()
+			})
 		}
-		wg.Go(func() {
-			if err := a.announce(ctx, due); err != nil {
-				mu.Lock()
-				errs = append(errs, err)
-				mu.Unlock()
-			}
-		})
 	}
+	tell()
 	wg.Wait()
 	return errors.Join(errs...)
 }

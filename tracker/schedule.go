@@ -16,10 +16,9 @@ const (
 // (BEP 3, 12, 31). It is a decider: it does nothing but answer.
 //
 // Whoever carries it out asks [Schedule.Next], makes the announce it names, and
-// reports with [Schedule.Done]. There is at most one announce under way, except
-// for [Stopped]: those are handed out side by side. A method that is told of
-// something new (Start, Complete, Stop, Force, AddTrackers, Done) may change
-// what Next says.
+// reports with [Schedule.Done]. There is at most one announce under way; after
+// Stop at most one to each tracker. A method that is told of something new
+// (Start, Complete, Stop, Force, AddTrackers, Done) may change what Next says.
 //
 // The rules:
 //
@@ -29,8 +28,9 @@ const (
 //     the first tier and goes on to the next one only if that fails. The one
 //     that answers moves to the front of its tier (BEP 12).
 //   - Completed goes to each tracker that was told Started before the download
-//     was complete, until it answers, and never a second time.
-//   - Stopped goes once to each tracker that answered a Started.
+//     was complete, until it answers, and never a second time. After Stop it is
+//     tried once.
+//   - Stopped goes once to each tracker that answered a Started, and is the last.
 //   - Regular announces come after the interval the tracker asked for; Force
 //     brings them forward to its minimum interval. Events, and the first
 //     announce to another tracker after one failed, need not wait.
@@ -166,10 +166,16 @@ func (s *Schedule) Next(now time.Time) (due Due, ok bool, wake time.Time) {
 	return Due{}, false, earliest(wake, s.nextWalk)
 }
 
-// nextStopped hands out the farewells.
+// nextStopped hands out the farewells. A tracker that has not heard of the
+// completion is told of that first, once more.
 func (s *Schedule) nextStopped() (Due, bool) {
 	for _, e := range s.tiers.all() {
-		if e.owesStopped && e != s.flying {
+		switch {
+		case !e.owesStopped || e.flying > 0:
+		case e.owesCompleted && !e.retired:
+			e.owesCompleted = false
+			return s.due(e, Completed, 0), true
+		default:
 			e.owesStopped, e.started = false, false
 			return s.due(e, Stopped, 0), true
 		}
