@@ -37,7 +37,7 @@ func (p *progress) set(done, total int64) {
 	p.bar.SetCurrent(done)
 }
 
-// close leaves the bar as it is.
+// close leaves the bar as it was last.
 func (p *progress) close() {
 	if p.bar == nil {
 		return

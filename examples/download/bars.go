@@ -68,7 +68,7 @@ func (b *bars) draw() {
 
 func (r *barRow) look() *client.Stats {
 	st := r.Stats()
-	tail := r.doing(&st)
+	tail := r.brief(&st)
 	r.st.Store(&st)
 	r.tail.Store(&tail)
 	return &st

@@ -61,10 +61,20 @@ func newDisplay(o *options, stdout io.Writer) display {
 	case o.json:
 		return newMachine(stdout)
 	}
-	if f, ok := stdout.(*os.File); ok && os.Getenv("TERM") != "dumb" && cwriter.IsTerminal(int(f.Fd())) {
+	if f, ok := stdout.(*os.File); ok && isTerminal(f) {
 		return newBars(f)
 	}
 	return newLines(stdout)
+}
+
+// isTerminal reports whether f is a terminal that bars can be drawn on.
+func isTerminal(f *os.File) bool {
+	fd := int(f.Fd())
+	if os.Getenv("TERM") == "dumb" || !cwriter.IsTerminal(fd) {
+		return false
+	}
+	width, height, err := cwriter.GetSize(fd)
+	return err == nil && width > 0 && height > 0
 }
 
 type silent struct{}
@@ -114,20 +124,34 @@ func done(st *client.Stats) int64 {
 	return st.Length - st.Left
 }
 
-// percent is rounded down: 100 is complete.
+// percent is rounded down: only what is complete has 100.
 func percent(st *client.Stats) string {
-	switch {
-	case st.Complete():
+	if st.Complete() {
 		return "100%"
-	case st.Length == 0:
-		return "0%"
 	}
-	return fmt.Sprintf("%d%%", int(99.99*float64(done(st))/float64(st.Length)))
+	share := 100 * float64(done(st)) / float64(max(st.Length, 1))
+	return strconv.Itoa(min(int(share), 99)) + "%"
 }
 
 // doing says in words what goes on.
 func (r *row) doing(st *client.Stats) string {
-	var more string
+	if word := r.standstill(st); word != "" {
+		return word
+	}
+	return fmt.Sprintf("down %s/s, up %s/s, %d peers%s", size(st.DownRate), size(st.UpRate), st.Peers, r.outlook(st))
+}
+
+// brief is doing in few columns.
+func (r *row) brief(st *client.Stats) string {
+	if word := r.standstill(st); word != "" {
+		return word
+	}
+	down, up := strings.TrimSuffix(size(st.DownRate), "iB"), strings.TrimSuffix(size(st.UpRate), "iB")
+	return fmt.Sprintf("↓%s ↑%s, %d peers%s", down, up, st.Peers, r.outlook(st))
+}
+
+// standstill says why nothing comes or goes; "": something may.
+func (r *row) standstill(st *client.Stats) string {
 	switch {
 	case st.State != client.Running && st.State != client.NoInfo:
 		return st.State.String()
@@ -135,13 +159,20 @@ func (r *row) doing(st *client.Stats) string {
 		return "no peers yet" + r.trouble()
 	case st.State == client.NoInfo:
 		return fmt.Sprintf("%s, %d peers", st.State, st.Peers)
-	case st.DownRate > 0 && st.Left > 0:
-		more = ", " + (time.Duration(st.Left/st.DownRate+1) * time.Second).String() + " left"
+	}
+	return ""
+}
+
+// outlook is the time left, and what the row says of itself.
+func (r *row) outlook(st *client.Stats) string {
+	var s string
+	if st.DownRate > 0 && st.Left > 0 {
+		s = ", " + (time.Duration(st.Left/st.DownRate+1) * time.Second).String() + " left"
 	}
 	if r.extra != nil {
-		more += ", " + r.extra()
+		s += ", " + r.extra()
 	}
-	return fmt.Sprintf("down %s/s, up %s/s, %d peers%s", size(st.DownRate), size(st.UpRate), st.Peers, more)
+	return s
 }
 
 // trouble is why a tracker knows no peers, if one failed.

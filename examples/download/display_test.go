@@ -16,10 +16,10 @@ func TestPercent(t *testing.T) {
 	}{
 		{client.Stats{}, "0%"}, // no metadata yet
 		{client.Stats{Length: 1000, Left: 1000, Pieces: 10}, "0%"},
-		{client.Stats{Length: 1000, Left: 500, Pieces: 10, Have: 5}, "49%"},
+		{client.Stats{Length: 1000, Left: 500, Pieces: 10, Have: 5}, "50%"},
 		{client.Stats{Length: 1 << 40, Left: 1, Pieces: 10, Have: 9}, "99%"},
 		{client.Stats{Length: 1000, Pieces: 10, Have: 10}, "100%"},
-		{client.Stats{Length: 1000, Left: 1000, Pieces: 10, State: client.Checking, Checked: 3, ToCheck: 4}, "74%"},
+		{client.Stats{Length: 1000, Left: 1000, Pieces: 10, State: client.Checking, Checked: 3, ToCheck: 4}, "75%"},
 	} {
 		require.Equal(t, test.want, percent(&test.st))
 	}
@@ -61,7 +61,7 @@ func TestBytesFlag(t *testing.T) {
 
 func TestResult(t *testing.T) {
 	st := client.Stats{Length: 1 << 20, Left: 1 << 19, Pieces: 2, Have: 1, Downloaded: 1 << 19}
-	require.Equal(t, "x: 49% of 1.0 MiB; downloaded 512.0 KiB, uploaded 0 B in 1.2s", result("x", &st, 1234*time.Millisecond))
+	require.Equal(t, "x: 50% of 1.0 MiB; downloaded 512.0 KiB, uploaded 0 B in 1.2s", result("x", &st, 1234*time.Millisecond))
 	st = client.Stats{Length: 1 << 20, Pieces: 2, Have: 2}
 	require.Equal(t, "x: complete, 1.0 MiB in 0s", result("x", &st, 0))
 }

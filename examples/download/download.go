@@ -124,9 +124,6 @@ func waitAll(ctx context.Context, o *options, list []*client.Torrent) error {
 
 // wait returns nil when a torrent is complete.
 func wait(ctx context.Context, o *options, t *client.Torrent) error {
-	if _, err := t.Metadata(ctx); err != nil {
-		return err
-	}
 	st, err := checked(ctx, t)
 	if err != nil {
 		return err
@@ -140,7 +137,7 @@ func wait(ctx context.Context, o *options, t *client.Torrent) error {
 	return t.Wait(ctx)
 }
 
-// checked waits until what lies on disk is verified.
+// checked waits until the metadata is known and what lies on disk is verified.
 func checked(ctx context.Context, t *client.Torrent) (client.Stats, error) {
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
@@ -149,7 +146,7 @@ func checked(ctx context.Context, t *client.Torrent) (client.Stats, error) {
 		switch st.State {
 		case client.Faulted:
 			return st, st.Fault
-		case client.Checking:
+		case client.NoInfo, client.Checking:
 		default:
 			return st, nil
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -222,28 +223,34 @@ func (s *swarm) close() error {
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
 
-// share is what a leech got from the seed, as far as was seen: the connection
-// ends when both are complete.
+// share is what a leech got from the seed, as far as was seen: counters end
+// with their connection.
 type share struct {
 	mu   sync.Mutex
-	seed [20]byte // its peer id; zero: not met yet
-	got  int64
+	seed [20]byte                 // its peer id; zero: not met yet
+	got  map[netip.AddrPort]int64 // by connection
 }
 
 // fromSeed says how much of what the member has came from the seed.
 func (m *member) fromSeed() string {
-	h := &m.share
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	s := &m.share
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.got == nil {
+		s.got = make(map[netip.AddrPort]int64)
+	}
 	for _, p := range m.Peers() {
 		// Other leeches become complete later; who is it first is the seed.
-		if h.seed == [20]byte{} && p.Seed {
-			h.seed = p.ID
+		if s.seed == [20]byte{} && p.Seed {
+			s.seed = p.ID
 		}
-		if p.ID == h.seed {
-			h.got = max(h.got, p.Downloaded)
+		if p.ID == s.seed {
+			s.got[p.Addr] = p.Downloaded
 		}
 	}
-	st := m.Stats()
-	return fmt.Sprintf("%d%% from the seed", 100*h.got/max(st.Downloaded, 1))
+	var sum int64
+	for _, n := range s.got {
+		sum += n
+	}
+	return fmt.Sprintf("%d%% by the seed", 100*sum/max(m.Stats().Downloaded, 1))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,11 +23,21 @@ func TestSwarm(t *testing.T) {
 }
 
 func TestSwarmNoticesDamage(t *testing.T) {
-	s := &swarm{dir: t.TempDir()}
-	require.NoError(t, s.begin(t.Context()))
-	defer func() { require.NoError(t, s.close()) }()
-	root, err := makeSample(s.leeches()[0].dir)
+	dir := t.TempDir()
+	s := &swarm{dir: dir, members: []*member{{label: "seed"}}}
+	var err error
+	s.root, err = makeSample(filepath.Join(dir, "seed"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(root+"/notes/bird.txt", make([]byte, 700), 0o666))
-	require.ErrorContains(t, s.verify(), "leech 1: notes/bird.txt is not what the seed has")
+	for _, label := range []string{"leech 1", "leech 2"} {
+		m := &member{label: label, dir: filepath.Join(dir, label)}
+		_, err := makeSample(m.dir)
+		require.NoError(t, err)
+		s.members = append(s.members, m)
+	}
+	require.NoError(t, s.verify())
+	bird := filepath.Join(dir, "leech 2", sampleName, "notes", "bird.txt")
+	require.NoError(t, os.WriteFile(bird, make([]byte, 700), 0o666))
+	require.ErrorContains(t, s.verify(), "leech 2: notes/bird.txt is not what the seed has")
+	require.NoError(t, os.Remove(bird))
+	require.ErrorContains(t, s.verify(), "leech 2: ")
 }
