@@ -1,7 +1,6 @@
 package client
 
 import (
-	"sync"
 	"time"
 
 	"github.com/seed1734be99/starling/client/internal/conn"
@@ -9,33 +8,6 @@ import (
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/storage"
 )
-
-// connTable finds connections by the swarm's names.
-type connTable struct {
-	mu sync.RWMutex
-	m  map[swarm.PeerID]*conn.Conn
-}
-
-func (ct *connTable) add(c *conn.Conn) {
-	ct.mu.Lock()
-	if ct.m == nil {
-		ct.m = make(map[swarm.PeerID]*conn.Conn)
-	}
-	ct.m[c.ID()] = c
-	ct.mu.Unlock()
-}
-
-func (ct *connTable) remove(c *conn.Conn) {
-	ct.mu.Lock()
-	delete(ct.m, c.ID())
-	ct.mu.Unlock()
-}
-
-func (ct *connTable) get(id swarm.PeerID) *conn.Conn {
-	ct.mu.RLock()
-	defer ct.mu.RUnlock()
-	return ct.m[id]
-}
 
 // carry does what a door of the swarm wants done. It is called without a
 // lock, by readers, workers and the scheduler, and never waits.

@@ -42,7 +42,7 @@ func (c *chooser) choose(why choke.Reason) {
 	t := c.t
 	c.mu.Lock()
 	if c.strat == nil {
-		c.strat = t.c.cfg.Choker()
+		c.strat = &made{by: t.c.cfg.Choker}
 	}
 	strat, r := c.strat, c.round
 	c.round = choke.Round{} // the strategy's until it answers
@@ -96,8 +96,40 @@ func ask(s choke.Strategy, r *choke.Round) (choke.Decision, error) {
 	defer timer.Stop()
 	select {
 	case a := <-ch:
+		if a.err == nil {
+			a.err = known(a.d, r)
+		}
 		return a.d, a.err
 	case <-timer.C:
 		return choke.Decision{}, errChokerSlow
 	}
+}
+
+// known refuses a decision about peers that were not in the round.
+func known(d choke.Decision, r *choke.Round) error {
+	in := make(map[choke.PeerID]bool, len(r.Peers))
+	for i := range r.Peers {
+		in[r.Peers[i].ID] = true
+	}
+	for _, c := range d.Unchoke {
+		if !in[c.Peer] {
+			return fmt.Errorf("client: the choking strategy named peer %d, which was not in the round", c.Peer)
+		}
+	}
+	return nil
+}
+
+// made is a strategy that is made when it is first asked, in the goroutine
+// where the program's code may panic.
+type made struct {
+	by func() choke.Strategy
+	s  choke.Strategy
+}
+
+// Choose implements choke.Strategy.
+func (m *made) Choose(r *choke.Round) choke.Decision {
+	if m.s == nil {
+		m.s = m.by()
+	}
+	return m.s.Choose(r)
 }

@@ -66,9 +66,12 @@ const DeleteData = true
 // that became empty.
 func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 	c.mu.Lock()
-	mine := c.torrents[t.hashes.Wire()] == t
+	mine, closing := c.torrents[t.hashes.Wire()] == t, c.closing
 	c.mu.Unlock()
-	if !mine {
+	switch {
+	case closing:
+		return ErrClosed
+	case !mine:
 		return ErrRemoved
 	}
 	c.forget(t)

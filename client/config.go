@@ -44,7 +44,7 @@ type Config struct {
 
 	// Memory bounds the bytes of payload in memory: blocks being received and
 	// sent, and read buffers (a quarter of it is for sending). 0: 64 MiB. At
-	// least 4 MiB.
+	// least 8 MiB.
 	Memory int64
 	// MaxPeers bounds the connections of all torrents together. 0: 200. -1: no limit.
 	MaxPeers int
@@ -91,7 +91,10 @@ func (n *systemNetwork) Listen(network, address string) (net.Listener, error) {
 	return net.Listen(network, address)
 }
 
-const minMemory = 4 << 20
+// MinMemory is the least Config.Memory. It leaves room beside the buffers of
+// fifty peers that stop in the middle of a block, 32 KiB each: requests end at
+// half of what is for receiving.
+const MinMemory = 8 << 20
 
 // validate refuses what contradicts itself, naming the field.
 func (c *Config) validate() error {
@@ -116,8 +119,8 @@ func (c *Config) validate() error {
 			return fmt.Errorf("client: Config.%s: %d is below %d", f.name, f.value, f.least)
 		}
 	}
-	if c.Memory != 0 && c.Memory < minMemory {
-		return fmt.Errorf("client: Config.Memory: %d bytes are below %d", c.Memory, minMemory)
+	if c.Memory != 0 && c.Memory < MinMemory {
+		return fmt.Errorf("client: Config.Memory: %d bytes are below %d", c.Memory, MinMemory)
 	}
 	return nil
 }

@@ -110,6 +110,12 @@ func (h *hub) subscribe() *subscription {
 	return s
 }
 
+func (h *hub) unsubscribe(s *subscription) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.subs, s)
+}
+
 // take returns what is there, and whether more can come.
 func (h *hub) take(s *subscription) ([]Event, bool) {
 	h.mu.Lock()
@@ -119,17 +125,14 @@ func (h *hub) take(s *subscription) ([]Event, bool) {
 	return evs, !h.done
 }
 
-// Events yields what happens to the torrent from now on, until ctx ends or
-// the torrent is closed. It never holds the torrent up: a reader that is more
+// Events yields what happens to the torrent from the call on, until ctx ends
+// or the torrent is closed. It never holds the torrent up: a reader that is more
 // than 256 events behind loses some, and the next one says how many.
 func (t *Torrent) Events(ctx context.Context) iter.Seq[Event] {
 	s := t.events.subscribe()
+	context.AfterFunc(ctx, func() { t.events.unsubscribe(s) })
 	return func(yield func(Event) bool) {
-		defer func() {
-			t.events.mu.Lock()
-			delete(t.events.subs, s)
-			t.events.mu.Unlock()
-		}()
+		defer t.events.unsubscribe(s)
 		for {
 			evs, open := t.events.take(s)
 			for _, ev := range evs {

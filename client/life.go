@@ -29,6 +29,8 @@ type life struct {
 	data    storage.Torrent
 	paused  bool
 	trust   bool          // the first check is left out
+	checks  bool          // the first check is done
+	told    State         // in the last event
 	fault   error         // a *FaultError
 	gone    error         // why it is closed
 	changed chan struct{} // closed and replaced when any of this, or completion, changes
@@ -131,6 +133,7 @@ func (l *life) check(trust bool) {
 // checked follows the end of a check: the torrent runs unless it is paused.
 func (l *life) checked() {
 	l.mu.Lock()
+	l.checks = true
 	run, data := !l.paused && l.gone == nil, l.data
 	l.mu.Unlock()
 	if e, ok := data.(storage.EmptyCreator); ok && l.t.g.Stats(time.Now()).Left == 0 {
@@ -163,6 +166,13 @@ func (l *life) halt(reason error) {
 	var eff swarm.Effects
 	l.t.g.Pause(reason, &eff)
 	l.t.carry(&eff, nil)
+}
+
+func (l *life) verified() bool {
+	l.mu.Lock()
+	checks := l.checks
+	l.mu.Unlock()
+	return checks && !l.checking()
 }
 
 func (l *life) checking() bool { return l.t.g.Stats(time.Now()).Mode == swarm.Checking }
@@ -248,8 +258,16 @@ func (l *life) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
-	if l.t.events.listening() {
-		l.t.emit(Event{Kind: EventState, State: l.t.Stats().State})
+	if !l.t.events.listening() {
+		return
+	}
+	now := l.t.Stats().State
+	l.mu.Lock()
+	news := now != l.told
+	l.told = now
+	l.mu.Unlock()
+	if news {
+		l.t.emit(Event{Kind: EventState, State: now})
 	}
 }
 

@@ -61,7 +61,7 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.cfg.UploadSlots,
 	})
 	t.env = conn.Torrent{
-		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.extended, Fault: t.readFault, Go: t.group.Go,
+		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.extended, Listens: t.peers.listens, Fault: t.readFault, Go: t.group.Go,
 		Up: both{t.up, c.limits.up}, Down: both{t.down, c.limits.down},
 	}
 	t.clock.run = t.tick
@@ -118,11 +118,22 @@ func (t *Torrent) Magnet() metainfo.Magnet {
 // ErrClosed, or when ctx ends, which leaves the torrent as it is.
 func (t *Torrent) Wait(ctx context.Context) error {
 	return t.life.await(ctx, func() (bool, error) {
-		s := t.Stats()
-		if s.State == Faulted {
+		if s := t.Stats(); s.State == Faulted {
 			return false, s.Fault
 		}
-		return t.Info() != nil && s.Left == 0 && s.State != Checking, nil
+		s := t.g.Stats(time.Now())
+		return s.Known && s.Left == 0 && s.Mode != swarm.Checking, nil
+	})
+}
+
+// Checked returns when what is on disk is verified: Stats tells what is had
+// then. Errors as for Wait.
+func (t *Torrent) Checked(ctx context.Context) error {
+	return t.life.await(ctx, func() (bool, error) {
+		if s := t.Stats(); s.State == Faulted {
+			return false, s.Fault
+		}
+		return t.life.verified(), nil
 	})
 }
 

@@ -36,7 +36,6 @@ func (o *options) config() client.Config {
 	}
 }
 
-const leastMemory = 4 << 20 // see client.Config.Memory
 
 // flagSet declares the flags. What is not built yet is off, and may be turned
 // off; asking for it is noted in o.wanted.
@@ -110,7 +109,7 @@ func (o *options) validate() error {
 		return errors.New("-select: choosing files is not built yet; leave it out to download all of them")
 	case o.sequential:
 		return errors.New("-sequential: downloading in order is not built yet; leave it out")
-	case o.memory != 0 && o.memory < leastMemory:
+	case o.memory != 0 && o.memory < client.MinMemory:
 		return fmt.Errorf("-memory %d: it is at least 4M", o.memory)
 	case o.quiet && o.json:
 		return errors.New("-quiet and -json exclude each other")

@@ -37,7 +37,6 @@ func (o *options) config() client.Config {
 	}
 }
 
-const leastMemory = 4 << 20 // see client.Config.Memory
 
 // flagSet declares the flags. What is not built yet is off, and may be turned
 // off; asking for it is noted in o.wanted.
@@ -108,7 +107,7 @@ func (o *options) validate() error {
 		return fmt.Errorf("-encryption %s: encrypted connections are not built yet; use -encryption disable", o.encryption)
 	case o.encryption != "disable":
 		return fmt.Errorf("-encryption %s: it is prefer, require or disable", o.encryption)
-	case o.memory != 0 && o.memory < leastMemory:
+	case o.memory != 0 && o.memory < client.MinMemory:
 		return fmt.Errorf("-memory %d: it is at least 4M", o.memory)
 	case o.path == "" && len(o.torrents) == 0:
 		return errors.New("seed what? Name a file or folder, or -torrent files")

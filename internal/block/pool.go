@@ -117,9 +117,10 @@ func (p *Pool) Trim(keep int64) {
 // Wait returns when n more bytes could be lent out, or done is closed, and
 // says which. It is no reservation: the caller tries Get again.
 func (p *Pool) Wait(n, headroom int64, done <-chan struct{}) bool {
+	_, size := class(int(n)) // as Get counts it
 	for {
 		p.mu.Lock()
-		if p.used+n+headroom <= p.limit {
+		if p.used+int64(size)+headroom <= p.limit {
 			p.mu.Unlock()
 			return true
 		}

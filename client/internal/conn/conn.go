@@ -3,6 +3,7 @@ package conn
 import (
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -32,6 +33,8 @@ type Torrent struct {
 	// Extended takes extended messages that conn does not know, by the id that
 	// we gave them. The payload is the reader's.
 	Extended func(c *Conn, id uint8, payload []byte)
+	// Listens is told once where a peer that connected to us says it listens.
+	Listens func(c *Conn, port int)
 	// Fault reports that reading from the storage failed.
 	Fault func(error)
 	// Go runs f in a goroutine that closing the torrent waits for. False: it is
@@ -41,16 +44,18 @@ type Torrent struct {
 
 // Conn is a connection whose handshake is done.
 type Conn struct {
-	nc     net.Conn
-	t      *Torrent
-	id     swarm.PeerID
-	fast   bool
-	limits peerwire.Limits
-	ext    peerwire.ExtHandshake
-	done   chan struct{}
-	once   sync.Once
-	reason error
-	run    int // blocks sent at once; the writer's
+	nc      net.Conn
+	t       *Torrent
+	id      swarm.PeerID
+	fast    bool
+	limits  peerwire.Limits
+	ext     peerwire.ExtHandshake
+	listens bool // Listens was called
+	done    chan struct{}
+	once    sync.Once
+	reason  error
+	run     int    // blocks sent at once; the writer's
+	writer  func() // write, as a value made once
 
 	parked [parkedSize]byte // what a waiting reader holds
 }
@@ -65,11 +70,26 @@ const LocalMetadata uint8 = 1
 
 // New makes a connection of nc. It does nothing until Run.
 func New(nc net.Conn, t *Torrent) *Conn {
-	return &Conn{nc: nc, t: t, done: make(chan struct{}), run: firstRun}
+	c := &Conn{nc: nc, t: t, done: make(chan struct{}), run: firstRun}
+	c.writer = c.write
+	return c
 }
 
 // ID returns the peer's name in the swarm; valid once Join has succeeded.
 func (c *Conn) ID() swarm.PeerID { return c.id }
+
+// Addr returns the other end's address.
+func (c *Conn) Addr() netip.AddrPort { return RemoteAddr(c.nc) }
+
+// RemoteAddr returns the address of nc's other end; not valid when it is none
+// of TCP.
+func RemoteAddr(nc net.Conn) netip.AddrPort {
+	if a, ok := nc.RemoteAddr().(*net.TCPAddr); ok {
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
 
 // Join adds the peer to the swarm.
 func (c *Conn) Join(id swarm.Identity, hello []byte, register func()) error {
@@ -135,4 +155,4 @@ func (c *Conn) Reason() error {
 
 // StartWriter starts the goroutine that sends what the swarm has for the peer.
 // The swarm asks for it when there is none (Effects.Wake).
-func (c *Conn) StartWriter() { c.t.Go(c.write) }
+func (c *Conn) StartWriter() { c.t.Go(c.writer) }

@@ -16,6 +16,10 @@ func (c *Conn) extended(id uint8, payload []byte) error {
 		if err := c.ext.Update(payload); err != nil {
 			return err
 		}
+		if c.ext.P > 0 && !c.listens && c.t.Listens != nil {
+			c.listens = true
+			c.t.Listens(c, c.ext.P)
+		}
 		c.t.Swarm.ExtHandshake(c.id, c.ext, time.Now(), &eff)
 	case LocalMetadata:
 		m, err := peerwire.ParseMetadataMsg(payload)

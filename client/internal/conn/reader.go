@@ -1,6 +1,8 @@
 package conn
 
 import (
+	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -14,6 +16,10 @@ const (
 	bigSize    = 256 << 10
 	batchSize  = 256 // messages handed over at once
 	smallReads = 8   // reads that did not need a big buffer, until it is given back
+
+	// quietTime is how long a reader keeps a borrowed buffer that nothing comes
+	// into: a peer that stops must not hold memory that others need.
+	quietTime = time.Second
 )
 
 // batch is what decoding needs; borrowed while messages are handled.
@@ -34,6 +40,8 @@ type reader struct {
 	small int
 	open  bool // blocks are asked of the peer
 	debt  int  // bytes read that the limit was not told of
+	armed bool // a read deadline is set, to notice a peer that stops
+	fresh bool // something was read since
 }
 
 func (c *Conn) read() error {
@@ -43,7 +51,13 @@ func (c *Conn) read() error {
 		if !r.gate() {
 			return c.reason
 		}
+		r.arm()
 		k, err := c.nc.Read(r.buf[r.n:])
+		if k == 0 && r.armed && errors.Is(err, os.ErrDeadlineExceeded) {
+			r.quiet()
+			continue
+		}
+		r.fresh = true
 		full := r.n+k == len(r.buf)
 		r.n += k
 		r.debt += k
@@ -59,6 +73,34 @@ func (c *Conn) read() error {
 		}
 		if !r.resize(k, full) {
 			return c.reason
+		}
+	}
+}
+
+// arm sets a deadline while a buffer is borrowed: one call a second.
+func (r *reader) arm() {
+	if r.lent && !r.armed {
+		r.armed, r.fresh = true, false
+		r.c.nc.SetReadDeadline(time.Now().Add(quietTime))
+	}
+}
+
+// quiet follows the deadline: when nothing came, the buffer is exchanged for
+// the smallest that holds what is there and a little more.
+func (r *reader) quiet() {
+	r.armed = false
+	r.c.nc.SetReadDeadline(time.Time{})
+	if r.fresh {
+		return
+	}
+	if r.n < parkedSize {
+		copy(r.c.parked[:], r.buf[:r.n])
+		r.giveBack()
+	} else if r.n < len(r.buf)/2 {
+		if b := r.c.t.Recv.Get(r.n+1, 0); b != nil {
+			copy(b[:cap(b)], r.buf[:r.n])
+			r.c.t.Recv.Put(r.buf)
+			r.buf = b[:cap(b)]
 		}
 	}
 }
@@ -88,7 +130,7 @@ func (r *reader) wait(n int64) bool {
 	t := r.c.t
 	t.Carry(&swarm.Effects{Starved: true}, r.c)
 	return r.pause(func() bool {
-		return t.Recv.Wait(min(n, t.Recv.Limit()/4), min(t.Recv.Limit()/8, 2<<20), r.c.done)
+		return t.Recv.Wait(min(n, t.Recv.Limit()/2), min(t.Recv.Limit()/8, 2<<20), r.c.done)
 	})
 }
 
@@ -119,7 +161,7 @@ func (r *reader) resize(k int, full bool) bool {
 	}
 	want := len(r.buf)
 	switch {
-	case full && want == parkedSize:
+	case full && want < midSize:
 		want = midSize
 	case full:
 		want = bigSize
@@ -133,7 +175,7 @@ func (r *reader) resize(k int, full bool) bool {
 	if want == bigSize && len(r.buf) != bigSize && r.c.t.Recv.Used() > r.c.t.Recv.Limit()/2 {
 		want = midSize
 	}
-	if want == midSize && !full && !r.open && r.n == 0 {
+	if !full && !r.open && r.n == 0 {
 		want = parkedSize
 	}
 	if need > want {

@@ -113,6 +113,17 @@ func (c *Candidates) Next(now time.Time, complete bool) (n Candidate, ok bool, n
 	return Candidate{}, false, next
 }
 
+// Busy takes an address that needs no dialling, since its peer has connected
+// to us. Ended frees it.
+func (c *Candidates) Busy(n Candidate) {
+	c.Add(n)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if k := c.by[netip.AddrPortFrom(n.Addr.Addr().Unmap(), n.Addr.Port())]; k != nil {
+		k.busy = true
+	}
+}
+
 // Result is how an attempt or a connection ended.
 type Result uint8
 
