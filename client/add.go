@@ -94,6 +94,9 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 		if t := c.torrents[k]; t != nil {
 			c.mu.Unlock()
 			t.merge(n.tiers, spec.Peers)
+			if err := t.life.learn(n.info, n.raw); err != nil {
+				t.c.cfg.Logger.Info("metadata of a torrent that exists", "torrent", t.Name(), "error", err)
+			}
 			return t, ErrExists
 		}
 	}
@@ -153,6 +156,10 @@ func (c *Client) prepare(spec *Spec) (n news, err error) {
 func (c *Client) forget(t *Torrent) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.forgetLocked(t)
+}
+
+func (c *Client) forgetLocked(t *Torrent) {
 	for _, k := range keys(t.hashes) {
 		if c.torrents[k] == t {
 			delete(c.torrents, k)

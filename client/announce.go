@@ -22,6 +22,7 @@ type announcing struct {
 
 	mu                   sync.Mutex
 	running              bool
+	ended                bool // what is due from now on is goodbye's
 	uploaded, downloaded int64
 }
 
@@ -55,21 +56,46 @@ func (a *announcing) announce(now time.Time) time.Time {
 		if !t.c.announce.take() {
 			return now.Add(announceRetry)
 		}
-		due, ok, next := a.schedule.Next(now)
+		ok, next := a.begin(now)
 		if !ok {
 			t.c.announce.give()
 			return next
 		}
-		if !t.group.Go(func() { a.tell(t.ctx, due) }) {
-			t.c.announce.give()
-			return time.Time{}
-		}
 	}
 }
 
+// begin starts one announce, if one is due. What the schedule hands out is
+// never dropped: behind end, it is left for goodbye.
+func (a *announcing) begin(now time.Time) (ok bool, next time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ended {
+		return false, time.Time{}
+	}
+	due, ok, next := a.schedule.Next(now)
+	if !ok {
+		return false, next
+	}
+	return a.t.group.Go(func() { a.tell(due) }), time.Time{}
+}
+
+// end ends the session for good; call it before the torrent's group is closed.
+func (a *announcing) end(now time.Time) {
+	a.mu.Lock()
+	a.running, a.ended = false, true
+	a.mu.Unlock()
+	a.schedule.Stop(now)
+}
+
 // tell makes one announce, and takes the peers it brings.
-func (a *announcing) tell(ctx context.Context, due tracker.Due) {
+func (a *announcing) tell(due tracker.Due) {
 	t := a.t
+	ctx := t.ctx
+	if due.Event == tracker.Stopped { // of a pause: goes on when the torrent ends
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(t.c.farewell, goodbyeTime)
+		defer cancel()
+	}
 	r, err := t.c.trackers.Announce(ctx, due.URL, a.request(due))
 	t.c.announce.give()
 	a.schedule.Done(due, time.Now(), &r, err)

@@ -20,9 +20,7 @@ func (t *Torrent) carry(eff *swarm.Effects, self *conn.Conn) {
 		}
 	}
 	for _, d := range eff.Drop {
-		if c := t.peers.conns.get(d.Peer); c != nil {
-			c.Close(d.Reason)
-		}
+		t.peers.conns.drop(d.Peer, d.Reason)
 	}
 	for _, a := range eff.Bans {
 		t.peers.known.Ban(a)
@@ -127,6 +125,8 @@ func lost(reason error) discover.Result {
 	switch reason {
 	case swarm.ErrBothSeeds:
 		return discover.WasSeed
+	case ErrPaused, swarm.ErrRecheck:
+		return discover.Ours
 	case swarm.ErrDuplicate, swarm.ErrFull: // not to be tried again and again
 		return discover.Refused
 	case conn.ErrSelf, conn.ErrUnknown:

@@ -67,6 +67,11 @@ const DeleteData = true
 func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 	c.mu.Lock()
 	mine, closing := c.torrents[t.hashes.Wire()] == t, c.closing
+	done := make(chan error, 1)
+	if mine && !closing {
+		c.forgetLocked(t)
+		c.group.Go(func() { done <- c.shut(t, ErrRemoved, len(deleteData) > 0 && deleteData[0]) }) // Close waits for it
+	}
 	c.mu.Unlock()
 	switch {
 	case closing:
@@ -74,8 +79,7 @@ func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 	case !mine:
 		return ErrRemoved
 	}
-	c.forget(t)
-	return c.shut(t, ErrRemoved, len(deleteData) > 0 && deleteData[0])
+	return <-done
 }
 
 func (c *Client) shut(t *Torrent, reason error, deleteData bool) error {

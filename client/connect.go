@@ -128,7 +128,10 @@ func (p *peering) join(nc net.Conn, theirs *peerwire.Handshake, addr netip.AddrP
 	if outgoing {
 		dial = addr
 	}
-	if err := c.Join(id, p.hello(addr), func() { p.conns.add(c, dial) }); err != nil {
+	p.conns.joining()
+	err := c.Join(id, p.hello(addr), func() { p.conns.add(c, dial) })
+	p.conns.joined()
+	if err != nil {
 		t.c.peers.give()
 		return nil, err
 	}

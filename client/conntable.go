@@ -12,6 +12,9 @@ import (
 type connTable struct {
 	mu sync.RWMutex
 	m  map[swarm.PeerID]entry
+
+	joins int                    // under way
+	early map[swarm.PeerID]error // dropped by the swarm before add, kept while joins are under way
 }
 
 // entry is a connection and where its peer can be dialled; not valid when
@@ -21,13 +24,49 @@ type entry struct {
 	dial netip.AddrPort
 }
 
+// joining says that a connection is about to join the swarm, joined that it
+// has, and was added, or has failed.
+func (ct *connTable) joining() {
+	ct.mu.Lock()
+	ct.joins++
+	ct.mu.Unlock()
+}
+
+func (ct *connTable) joined() {
+	ct.mu.Lock()
+	if ct.joins--; ct.joins == 0 {
+		ct.early = nil
+	}
+	ct.mu.Unlock()
+}
+
+// drop closes a connection, now or as soon as it is added.
+func (ct *connTable) drop(id swarm.PeerID, reason error) {
+	ct.mu.Lock()
+	c := ct.m[id].c
+	if c == nil && ct.joins > 0 {
+		if ct.early == nil {
+			ct.early = make(map[swarm.PeerID]error)
+		}
+		ct.early[id] = reason
+	}
+	ct.mu.Unlock()
+	if c != nil {
+		c.Close(reason)
+	}
+}
+
 func (ct *connTable) add(c *conn.Conn, dial netip.AddrPort) {
 	ct.mu.Lock()
-	defer ct.mu.Unlock()
 	if ct.m == nil {
 		ct.m = make(map[swarm.PeerID]entry)
 	}
 	ct.m[c.ID()] = entry{c, dial}
+	reason, dropped := ct.early[c.ID()]
+	ct.mu.Unlock()
+	if dropped {
+		c.Close(reason)
+	}
 }
 
 // learn notes where the peer of an incoming connection can be dialled. False:

@@ -27,6 +27,7 @@ type life struct {
 	name    string
 	info    *metainfo.Info
 	data    storage.Torrent
+	opening bool // the metadata came, from a file or from peers
 	paused  bool
 	trust   bool          // the first check is left out
 	checks  bool          // the first check is done
@@ -68,9 +69,37 @@ func (l *life) stateLocked(s *swarm.Stats) State {
 	return Running
 }
 
+// learn takes the info dictionary of a file for a torrent that had none.
+func (l *life) learn(info *metainfo.Info, raw []byte) error {
+	if info == nil || !l.first() {
+		return nil
+	}
+	l.t.emit(Event{Kind: EventMetadata})
+	err := l.open(info, raw)
+	if err != nil {
+		l.failed(err)
+		l.halt(err)
+	}
+	return err
+}
+
+// first claims the opening of the content; there is one.
+func (l *life) first() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ok := !l.opening && l.gone == nil
+	l.opening = true
+	return ok
+}
+
 // begin opens the data when the metadata is known, and lets the torrent run.
 func (l *life) begin(info *metainfo.Info, raw []byte) error {
 	if info != nil {
+		if !l.first() { // closed, or an addition of the same torrent was faster
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return l.gone
+		}
 		return l.open(info, raw)
 	}
 	if !l.paused {
@@ -84,6 +113,9 @@ func (l *life) open(info *metainfo.Info, raw []byte) error {
 	t := l.t
 	data, err := l.store.Open(storage.Spec{Name: info.Name, Hashes: t.hashes, Layout: info.Layout(), Dir: l.dir})
 	if err != nil {
+		l.mu.Lock()
+		l.opening = false
+		l.mu.Unlock()
 		return fmt.Errorf("client: %w", err)
 	}
 	l.mu.Lock()
@@ -157,6 +189,13 @@ func (l *life) run() {
 	t.g.Start(now, &eff)
 	t.trackers.start(now)
 	t.carry(&eff, nil)
+	l.mu.Lock()
+	over := l.paused || l.gone != nil // while this ran: what was said last holds
+	l.mu.Unlock()
+	if over {
+		t.trackers.stop(now)
+		l.halt(ErrPaused)
+	}
 	l.notify()
 	t.poke()
 }
@@ -188,6 +227,13 @@ func (l *life) pause() {
 	l.t.trackers.stop(time.Now())
 	if !l.checking() { // a check goes on, and looks at paused in the end
 		l.halt(ErrPaused)
+	}
+	l.mu.Lock()
+	again := !l.paused && l.gone == nil // resumed meanwhile
+	l.mu.Unlock()
+	if again && !l.checking() {
+		l.run()
+		return
 	}
 	l.notify()
 	l.t.poke()
@@ -228,6 +274,9 @@ func (l *life) recheck(ctx context.Context) error {
 func (l *life) gotMetadata(raw []byte) {
 	info, err := metainfo.ParseInfo(raw)
 	if err == nil {
+		if !l.first() {
+			return
+		}
 		l.t.emit(Event{Kind: EventMetadata})
 		err = l.open(info, raw)
 	}
@@ -258,13 +307,10 @@ func (l *life) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
-	if !l.t.events.listening() {
-		return
-	}
 	now := l.t.Stats().State
 	l.mu.Lock()
 	news := now != l.told
-	l.told = now
+	l.told = now // whether somebody listens or not: the next change is told to who comes later
 	l.mu.Unlock()
 	if news {
 		l.t.emit(Event{Kind: EventState, State: now})
@@ -305,7 +351,7 @@ func (l *life) shut(ctx context.Context, reason error, deleteData bool) error {
 	l.mu.Unlock()
 	t.cancel()
 	t.c.clock.drop(&t.clock)
-	t.trackers.stop(time.Now())
+	t.trackers.end(time.Now())
 	l.halt(reason)
 	t.group.Close()
 	var wg sync.WaitGroup

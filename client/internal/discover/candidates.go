@@ -71,6 +71,9 @@ func (c *Candidates) Add(n Candidate) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.by[n.Addr]; old != nil {
+		if old.Origin == OriginIncoming { // now somebody else names it too
+			old.Candidate = n
+		}
 		if n.Origin == OriginManual {
 			old.Origin = n.Origin
 			if !old.busy {
@@ -98,7 +101,7 @@ func (c *Candidates) Next(now time.Time, complete bool) (n Candidate, ok bool, n
 	defer c.mu.Unlock()
 	for i := range c.list {
 		k := c.list[(c.from+i)%len(c.list)]
-		if k.busy || complete && k.seed {
+		if k.busy || k.Origin == OriginIncoming || complete && k.seed {
 			continue
 		}
 		if !k.next.After(now) {
@@ -114,7 +117,8 @@ func (c *Candidates) Next(now time.Time, complete bool) (n Candidate, ok bool, n
 }
 
 // Busy takes an address that needs no dialling, since its peer has connected
-// to us. Ended frees it.
+// to us. Ended frees it; it is dialled then only if it is known from elsewhere
+// too (W6).
 func (c *Candidates) Busy(n Candidate) {
 	c.Add(n)
 	c.mu.Lock()
@@ -132,6 +136,7 @@ const (
 	Refused Result = iota // no connection, or no handshake
 	Lost                  // there was a connection
 	WasSeed               // there was one, and the peer is complete
+	Ours                  // we ended it, to come back
 	Useless               // never again: ourselves, another torrent
 )
 
@@ -148,6 +153,8 @@ func (c *Candidates) Ended(a netip.AddrPort, r Result, now time.Time) {
 	switch r {
 	case Useless:
 		k.busy = true // for good
+		return
+	case Ours:
 		return
 	case Lost, WasSeed:
 		k.seed = r == WasSeed

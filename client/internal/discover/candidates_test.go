@@ -117,3 +117,23 @@ func TestEveryAddressGetsItsTurn(t *testing.T) {
 	}
 	require.Len(t, seen, 5)
 }
+
+// TestW6_OnlyWhatWeDialled: a peer that connected to us is not dialled when it
+// goes, unless a tracker names it too; nor is it while it is connected.
+func TestW6_OnlyWhatWeDialled(t *testing.T) {
+	c := list()
+	here, told := ap("10.0.0.1:1"), ap("10.0.0.2:1")
+	for _, a := range []netip.AddrPort{here, told} {
+		c.Busy(Candidate{Addr: a, Origin: OriginIncoming})
+	}
+	c.Add(Candidate{Addr: told, Origin: OriginTracker})
+	_, ok, _ := c.Next(t0, false)
+	require.False(t, ok)
+	c.Ended(here, Lost, t0)
+	c.Ended(told, Lost, t0)
+	k, ok, _ := c.Next(t0.Add(time.Hour), false)
+	require.True(t, ok)
+	require.Equal(t, told, k.Addr)
+	_, ok, _ = c.Next(t0.Add(time.Hour), false)
+	require.False(t, ok)
+}
