@@ -14,7 +14,8 @@
 //
 // A test whose client, or the namespace, is missing is skipped with a sentence.
 //
-//	STARLING_REQUIRE_CLIENTS=1   such a skip is a failure
+//	STARLING_REQUIRE_CLIENTS=1   such a skip is a failure; and the slow clients (aria2, transmission,
+//	                             ctorrent), which are left out otherwise, are run
 //	STARLING_LARGE=1             also the case of 1 GiB
 //	STARLING_PROGRAMS=DIR        take download, seed, create and tracker from DIR instead of building them
 //	STARLING_INTEROP_AS=NAME     put another client (libtorrent) in the subject's place, to try the
