@@ -15,6 +15,9 @@ type Asker struct {
 	// else is asked for, from the end of the piece with most to do or of the
 	// most common piece, and they may be asked of one other peer at any time.
 	Slow bool
+	// Duplicates bounds the blocks of one call that others are asked for too
+	// (the endgame). 0: as many as are asked for; negative: none.
+	Duplicates int
 }
 
 // has tells whether the peer has piece i.
@@ -78,6 +81,9 @@ func (p *Picker) Next(a *Asker, n int, dst []Block) []Block {
 		if dst = p.take(pt, a, want, dst); len(dst) == before {
 			break
 		}
+	}
+	if a.Duplicates != 0 {
+		want = min(want, len(dst)+a.Duplicates)
 	}
 	if len(dst) < want && p.Endgame() {
 		dst = p.parts.duplicates(a, want, dst, p.rnd)

@@ -21,6 +21,7 @@ type Pool struct {
 	mu      sync.Mutex
 	limit   int64
 	used    int64 // lent out, by class size
+	aside   int64 // of used: see Borrow
 	peak    int64 // the most of used+kept so far
 	kept    int64 // waiting in free
 	free    [classes][][]byte
@@ -91,6 +92,33 @@ func (p *Pool) Put(b []byte) {
 		p.waiting = 0
 	}
 	p.mu.Unlock()
+}
+
+// Borrow is Get for a buffer that bytes only pass through: it counts against
+// the limit, but not in [Pool.Slabs]. Return takes it back.
+func (p *Pool) Borrow(n int) []byte {
+	b := p.Get(n, 0)
+	if b != nil {
+		p.mu.Lock()
+		p.aside += int64(cap(b))
+		p.mu.Unlock()
+	}
+	return b
+}
+
+// Return takes back what Borrow lent out.
+func (p *Pool) Return(b []byte) {
+	p.mu.Lock()
+	p.aside -= int64(cap(b))
+	p.mu.Unlock()
+	p.Put(b)
+}
+
+// Slabs returns the bytes lent out by Get: what stays until it is written.
+func (p *Pool) Slabs() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.used - p.aside
 }
 
 // shrink drops kept buffers, the largest first, until at most keep bytes of

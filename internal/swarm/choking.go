@@ -16,79 +16,93 @@ const (
 	longRate        = 60 * time.Second
 )
 
-// chokeState is when the next round is due, and what the last one said.
-type chokeState struct {
+// choking is whom we let download: when the next round is due, and what the
+// last one said. There is one round at a time.
+type choking struct {
+	s       *Swarm
 	round   uint64 // counts snapshots: a late decision is for an older one
 	pending bool   // a round is asked for, and Apply has not answered
 	next    stamp
-	eager   stamp // no round out of turn before
-	again   stamp // the strategy's own wish; 0: none
-	why     map[PeerID]string
+	eager   stamp             // no round out of turn before
+	again   stamp             // the strategy's own wish; 0: none
+	why     map[PeerID]string // of those that are unchoked
 }
 
-// askRechoke asks for a round out of turn, for a newcomer or a free slot.
-func (s *Swarm) askRechoke(at stamp, eff *Effects) {
-	if s.mode != Running && s.mode != Checking {
+// ask asks for a round out of turn, for a newcomer or a free slot. While
+// another is under way, or just was, it comes a little later.
+func (c *choking) ask(why choke.Reason, at stamp, eff *Effects) {
+	if c.s.mode != Running && c.s.mode != Checking {
 		return
 	}
-	if at >= s.choke.eager && !s.choke.pending {
-		s.choke.eager = at + eagerTime
-		s.rechoke(choke.SlotFree, at, eff)
+	if at >= c.eager && !c.pending {
+		c.eager = at + eagerTime
+		c.begin(why, at, eff)
 		return
 	}
-	s.choke.next = min(s.choke.next, max(s.choke.eager, at))
+	c.next = min(c.next, max(c.eager, at))
 	eff.Again = eagerTime
 }
 
-func (s *Swarm) rechoke(why choke.Reason, at stamp, eff *Effects) {
-	if s.choke.round == 0 {
+func (c *choking) begin(why choke.Reason, at stamp, eff *Effects) {
+	if c.round == 0 {
 		why = choke.Started
 	}
-	s.choke.pending = true
-	s.choke.next = at + roundTime
-	s.choke.again = 0
+	c.pending = true
+	c.next = at + roundTime
+	c.again = 0
 	eff.Rechoke, eff.Why = true, why
 }
 
-// chokeTick asks for the rounds that are due by time.
-func (s *Swarm) chokeTick(at stamp, eff *Effects) {
-	if s.mode == Paused || s.choke.pending || s.peers.n == 0 {
+// tick asks for the rounds that are due by time.
+func (c *choking) tick(at stamp, eff *Effects) {
+	if c.s.mode == Paused || c.pending || c.s.members.n == 0 {
 		return
 	}
-	c := &s.choke
 	switch {
 	case c.again > 0 && at >= c.again:
-		s.rechoke(choke.Asked, at, eff)
+		c.begin(choke.Asked, at, eff)
 	case at >= c.next:
-		s.rechoke(choke.Tick, at, eff)
+		c.begin(choke.Tick, at, eff)
 	default:
-		for _, p := range s.peers.list {
-			if p != nil && !p.wire.choked && !p.wire.reciprocateDone && at-p.wire.theyUnchokedAt >= reciprocateTime {
+		for p := range c.s.members.all {
+			if !p.wire.choked && !p.wire.reciprocateDone && at-p.wire.theyUnchokedAt >= reciprocateTime {
 				p.wire.reciprocateDone = true
 				if !c.pending {
-					s.rechoke(choke.Reciprocate, at, eff)
+					c.begin(choke.Reciprocate, at, eff)
 				}
 			}
 		}
 	}
 }
 
+func (c *choking) onInterested(p *peer, at stamp, yes bool, eff *Effects) {
+	if p.wire.theyInterested == yes {
+		return
+	}
+	p.wire.theyInterested = yes
+	if yes {
+		p.wire.theyInterestAt = at
+	}
+	if yes == p.wire.choking { // a newcomer, or a slot that falls free
+		c.ask(choke.SlotFree, at, eff)
+	}
+}
+
 // snapshot fills in a round. Its Peers slice is reused.
-func (s *Swarm) snapshot(r *choke.Round, at stamp) uint64 {
-	s.choke.round++
+func (c *choking) snapshot(r *choke.Round, at stamp) uint64 {
+	s := c.s
+	c.round++
 	r.Slots = s.limits.Slots
-	r.UploadRate = s.total.up.Rate(at, shortRate)
+	r.UploadRate = s.sending.rate.Rate(at, shortRate)
 	r.Seeding = s.picker != nil && s.picker.NumNeeded() == 0
 	if s.layout != nil {
 		r.PieceLength = s.layout.PieceLength()
 	}
 	r.Peers = r.Peers[:0]
-	for _, p := range s.peers.list {
-		if p != nil {
-			r.Peers = append(r.Peers, s.chokePeer(p, at))
-		}
+	for p := range s.members.all {
+		r.Peers = append(r.Peers, p.snapshot(at))
 	}
-	return s.choke.round
+	return c.round
 }
 
 func age(on bool, since, at stamp) time.Duration {
@@ -98,7 +112,7 @@ func age(on bool, since, at stamp) time.Duration {
 	return max(at-since, 1)
 }
 
-func (s *Swarm) chokePeer(p *peer, at stamp) choke.Peer {
+func (p *peer) snapshot(at stamp) choke.Peer {
 	since := stamp(-1)
 	if p.req.lastBlock > 0 {
 		since = at - p.req.lastBlock
@@ -122,53 +136,43 @@ func (s *Swarm) chokePeer(p *peer, at stamp) choke.Peer {
 
 // apply carries a decision out: who is not named is choked. A decision for
 // an older snapshot is ignored.
-func (s *Swarm) apply(round uint64, d choke.Decision, at stamp, eff *Effects) {
-	if round != s.choke.round {
+func (c *choking) apply(round uint64, d choke.Decision, at stamp, eff *Effects) {
+	if round != c.round {
 		return
 	}
-	s.choke.pending = false
+	c.pending = false
 	if !d.Again.IsZero() {
-		s.choke.again = max(s.at(d.Again), at+1)
+		c.again = max(c.s.at(d.Again), at+1)
 	}
-	if s.choke.why == nil {
-		s.choke.why = make(map[PeerID]string)
+	if c.why == nil {
+		c.why = make(map[PeerID]string)
 	}
-	clear(s.choke.why)
-	for _, c := range d.Unchoke {
-		if s.peers.get(PeerID(c.Peer)) != nil {
-			s.choke.why[PeerID(c.Peer)] = c.Why
+	clear(c.why)
+	for _, x := range d.Unchoke {
+		if p := c.s.members.get(PeerID(x.Peer)); p != nil {
+			p.out.maxRate = max(x.MaxRate, 0)
+			c.why[p.id] = x.Why
 		}
 	}
-	for _, p := range s.peers.list {
-		if p == nil {
-			continue
-		}
-		if _, on := s.choke.why[p.id]; on == p.wire.choking {
-			s.setChoking(p, !on, at, eff)
+	for p := range c.s.members.all {
+		if _, on := c.why[p.id]; on == p.wire.choking {
+			c.set(p, !on, at, eff)
 		}
 	}
-	if s.choke.next <= at {
+	if c.next <= at {
 		eff.Again = eagerTime // asked for while this one was under way
 	}
 }
 
-// setChoking chokes or unchokes a peer. Choke: the message, then a reject
-// for each request that is queued (BEP 6); without BEP 6 it is implied.
-func (s *Swarm) setChoking(p *peer, on bool, at stamp, eff *Effects) {
+// set chokes or unchokes a peer. Choke: the message, then a reject for each
+// request that is queued (BEP 6); without BEP 6 it is implied.
+func (c *choking) set(p *peer, on bool, at stamp, eff *Effects) {
 	p.wire.choking = on
 	if !on {
 		p.wire.unchokedAt = at
-		s.sendID(p, peerwire.MsgUnchoke, eff)
+		c.s.sending.sendID(p, peerwire.MsgUnchoke, eff)
 		return
 	}
-	s.sendID(p, peerwire.MsgChoke, eff)
-	kept := p.out.queue[:0]
-	for _, u := range p.out.queue[p.out.head:] {
-		if p.Fast && p.fast.granted(u.Piece) {
-			kept = append(kept, u)
-		} else {
-			s.reject(p, u, eff)
-		}
-	}
-	p.out.queue, p.out.head = kept, 0
+	c.s.sending.sendID(p, peerwire.MsgChoke, eff)
+	c.s.sending.rejectQueued(p, true, eff)
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/seed1734be99/starling/peerwire"
-	"github.com/seed1734be99/starling/piece"
 )
 
 // maxAllowedFast bounds the set that a peer may grant us.
@@ -18,9 +17,22 @@ type fastState struct {
 
 func (f *fastState) granted(i uint32) bool { return slices.Contains(f.allowedToThem, i) }
 
+// allow notes that the peer serves piece i while it chokes us.
+func (f *fastState) allow(i uint32) {
+	if len(f.allowedToUs) < maxAllowedFast && !slices.Contains(f.allowedToUs, i) {
+		f.allowedToUs = append(f.allowedToUs, i)
+	}
+}
+
+// revoke forgets a grant that was rejected after all.
+func (f *fastState) revoke(i uint32) {
+	f.allowedToUs = slices.DeleteFunc(f.allowedToUs, func(x uint32) bool { return x == i })
+}
+
 // grantFast lets a newcomer with few pieces download some of ours while it
 // is choked (BEP 6).
-func (s *Swarm) grantFast(p *peer, eff *Effects) {
+func (m *members) grantFast(p *peer, eff *Effects) {
+	s := m.s
 	if !p.Fast || s.layout == nil || s.picker.NumHave() == 0 || s.layout.NumPieces() <= peerwire.DefaultAllowedFast {
 		return
 	}
@@ -28,34 +40,20 @@ func (s *Swarm) grantFast(p *peer, eff *Effects) {
 	for _, i := range set {
 		if s.picker.Have().Has(int(i)) {
 			p.fast.allowedToThem = append(p.fast.allowedToThem, i)
-			m := peerwire.Message{ID: peerwire.MsgAllowedFast, Index: i}
-			s.send(p, &m, eff)
+			msg := peerwire.Message{ID: peerwire.MsgAllowedFast, Index: i}
+			s.sending.send(p, &msg, eff)
 		}
 	}
 }
 
-func (s *Swarm) onAllowedFast(p *peer, i uint32) error {
-	if s.layout == nil || s.picker.Have().Has(int(i)) {
+func (a *asking) onAllowedFast(p *peer, m *peerwire.Message) error {
+	s := a.s
+	if s.layout == nil || s.picker.Have().Has(int(m.Index)) {
 		return nil
 	}
-	m := peerwire.Message{ID: peerwire.MsgAllowedFast, Index: i}
-	if err := s.checkIndex(&m); err != nil {
+	if err := s.checkIndex(m); err != nil {
 		return err
 	}
-	if len(p.fast.allowedToUs) < maxAllowedFast && !slices.Contains(p.fast.allowedToUs, i) {
-		p.fast.allowedToUs = append(p.fast.allowedToUs, i)
-	}
+	p.fast.allow(m.Index)
 	return nil
-}
-
-// dropAllowedFast forgets a grant that was rejected after all.
-func (s *Swarm) dropAllowedFast(p *peer, i uint32) {
-	p.fast.allowedToUs = slices.DeleteFunc(p.fast.allowedToUs, func(x uint32) bool { return x == i })
-}
-
-// releaseChoked gives back what a choking peer will not send: all but the
-// pieces of its allowed-fast set.
-func (s *Swarm) releaseChoked(p *peer) {
-	s.release(p, func(b piece.Block) bool { return slices.Contains(p.fast.allowedToUs, b.Piece) })
-	p.req.chokedAt = 0
 }

@@ -39,7 +39,7 @@ func (g *Guarded) SetContent(c Content, now time.Time, eff *Effects) {
 func (g *Guarded) SetMetadata(raw []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.meta.raw = raw
+	g.s.metadata.raw = raw
 }
 
 // Start lets peers join and asks them for blocks. It clears a fault.
@@ -61,7 +61,7 @@ func (g *Guarded) Pause(reason error, eff *Effects) {
 func (g *Guarded) Check(candidates []uint32, trusted *piece.Bitfield, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.beginCheck(candidates, trusted, g.s.at(now), eff)
+	g.s.check.begin(candidates, trusted, g.s.at(now), eff)
 }
 
 // Drain waits until the workers have done what is queued; a running check is
@@ -82,7 +82,7 @@ func (g *Guarded) Drain(abandon bool) {
 func (g *Guarded) Join(id Identity, hello []byte, now time.Time, eff *Effects) (PeerID, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.s.join(id, hello, g.s.at(now), eff)
+	return g.s.members.join(id, hello, g.s.at(now), eff)
 }
 
 // Leave removes a peer whose connection is closed; claims of its reader stay
@@ -90,8 +90,8 @@ func (g *Guarded) Join(id Identity, hello []byte, now time.Time, eff *Effects) (
 func (g *Guarded) Leave(id PeerID, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.s.peers.get(id); p != nil {
-		g.s.leave(p, g.s.at(now), eff)
+	if p := g.s.members.get(id); p != nil {
+		g.s.members.leave(p, g.s.at(now), eff)
 	}
 }
 
@@ -102,7 +102,7 @@ func (g *Guarded) Leave(id PeerID, now time.Time, eff *Effects) {
 func (g *Guarded) Batch(id PeerID, now time.Time, msgs []peerwire.Message, st *Step) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.s.peers.get(id)
+	p := g.s.members.get(id)
 	if p == nil {
 		return 0, ErrNotRunning
 	}
@@ -113,7 +113,7 @@ func (g *Guarded) Batch(id PeerID, now time.Time, msgs []peerwire.Message, st *S
 func (g *Guarded) Landed(claims []Claim, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.landed(claims, g.s.at(now), eff)
+	g.s.receiving.landed(claims, g.s.at(now), eff)
 }
 
 // Fill hands a writer what to send: control bytes, and a run of at most
@@ -121,19 +121,15 @@ func (g *Guarded) Landed(claims []Claim, now time.Time, eff *Effects) {
 func (g *Guarded) Fill(id PeerID, now time.Time, maxRun int, out *Out) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	p := g.s.peers.get(id)
-	return p != nil && g.s.fill(p, g.s.at(now), maxRun, out)
+	p := g.s.members.get(id)
+	return p != nil && g.s.sending.fill(p, g.s.at(now), maxRun, out)
 }
 
 // Sent counts the payload of blocks wholly written to a peer.
 func (g *Guarded) Sent(id PeerID, now time.Time, n int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.total.Uploaded += n
-	g.s.total.up.Add(g.s.at(now), n)
-	if p := g.s.peers.get(id); p != nil {
-		p.up.Add(g.s.at(now), n)
-	}
+	g.s.sending.sent(g.s.members.get(id), g.s.at(now), n)
 }
 
 // Hold tells that the reader of a peer begins or ends waiting for us: the
@@ -141,8 +137,8 @@ func (g *Guarded) Sent(id PeerID, now time.Time, n int64) {
 func (g *Guarded) Hold(id PeerID, on bool, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.s.peers.get(id); p != nil {
-		g.s.hold(p, on, g.s.at(now))
+	if p := g.s.members.get(id); p != nil {
+		p.hold(on, g.s.at(now))
 	}
 }
 
@@ -151,8 +147,8 @@ func (g *Guarded) Hold(id PeerID, on bool, now time.Time) {
 func (g *Guarded) ExtHandshake(id PeerID, hs peerwire.ExtHandshake, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.s.peers.get(id); p != nil {
-		g.s.extHandshake(p, hs, g.s.at(now), eff)
+	if p := g.s.members.get(id); p != nil {
+		g.s.metadata.extHandshake(p, hs, g.s.at(now), eff)
 	}
 }
 
@@ -160,8 +156,8 @@ func (g *Guarded) ExtHandshake(id PeerID, hs peerwire.ExtHandshake, now time.Tim
 func (g *Guarded) Metadata(id PeerID, m peerwire.MetadataMsg, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if p := g.s.peers.get(id); p != nil {
-		g.s.onMetadata(p, m, g.s.at(now), eff)
+	if p := g.s.members.get(id); p != nil {
+		g.s.metadata.onMessage(p, m, g.s.at(now), eff)
 	}
 }
 
@@ -169,7 +165,7 @@ func (g *Guarded) Metadata(id PeerID, m peerwire.MetadataMsg, now time.Time, eff
 func (g *Guarded) NextJob(j *Job) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	ok := g.s.nextJob(j)
+	ok := g.s.jobs.next(j)
 	if !ok && g.s.jobs.quiet() {
 		g.quiet.Broadcast()
 	}
@@ -180,7 +176,7 @@ func (g *Guarded) NextJob(j *Job) bool {
 func (g *Guarded) JobDone(j *Job, r Result, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.jobDone(j, r, g.s.at(now), eff)
+	g.s.jobs.done(j, r, g.s.at(now), eff)
 	if g.s.jobs.quiet() {
 		g.quiet.Broadcast()
 	}
@@ -197,7 +193,7 @@ func (g *Guarded) Fault(err error, eff *Effects) {
 func (g *Guarded) Evict(need int64, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.evict(need, g.s.at(now), 0, eff)
+	g.s.receiving.evict(need, g.s.at(now), 0, eff)
 }
 
 // Tick does what time brings about, and returns when it is to be called
@@ -216,14 +212,14 @@ func (g *Guarded) Tick(now time.Time, eff *Effects) time.Time {
 func (g *Guarded) Snapshot(r *choke.Round, now time.Time) uint64 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.s.snapshot(r, g.s.at(now))
+	return g.s.choking.snapshot(r, g.s.at(now))
 }
 
 // Apply carries out the decision of the round with that number.
 func (g *Guarded) Apply(round uint64, d choke.Decision, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.apply(round, d, g.s.at(now), eff)
+	g.s.choking.apply(round, d, g.s.at(now), eff)
 }
 
 // SetSlots changes the number of upload slots; 0: the strategy decides.

@@ -1,9 +1,11 @@
 package swarm
 
 import (
+	"crypto/sha1"
 	"hash"
 	"math/bits"
 	"net/netip"
+	"slices"
 
 	"github.com/seed1734be99/starling/piece"
 )
@@ -36,6 +38,7 @@ type landing struct {
 	digest hash.Hash // of the slabs before next, in pieces of several slabs
 	next   int       // the slab to be hashed next
 	dead   bool      // given up: only memory is still to be returned
+	sought bool      // evict: blocks are asked of a peer that sends
 	filled stamp     // when a block landed last
 	from   []netip.Addr
 }
@@ -75,51 +78,14 @@ func (l *landing) fullMask(k int) uint64 {
 	return ^uint64(0) >> (slabBlocks - n)
 }
 
-func (s *Swarm) newLanding(i int) *landing {
-	var l *landing
-	if n := len(s.idle); n > 0 {
-		l = s.idle[n-1]
-		s.idle = s.idle[:n-1]
-	} else {
-		l = new(landing)
-	}
-	size := s.layout.PieceSize(i)
+// reset makes l the landing of piece i, and keeps its memory.
+func (l *landing) reset(i int, size int64) {
 	n := int((size + SlabSize - 1) / SlabSize)
 	if cap(l.slabs) < n {
 		l.slabs = make([]slab, n)
 	}
-	*l = landing{piece: i, size: size, slabs: l.slabs[:n], from: l.from[:0]}
+	*l = landing{piece: i, size: size, slabs: l.slabs[:n], from: l.from[:0], digest: l.digest}
 	clear(l.slabs)
-	s.landings[i] = l
-	return l
-}
-
-// claim finds the place of a block that is needed. A nil claim without
-// starved means that it is not.
-func (s *Swarm) claim(p *peer, b piece.Block, data []byte, st *Step) (wanted, starved bool) {
-	if !s.picker.Needs(int(b.Piece)) {
-		return false, false
-	}
-	l := s.landings[int(b.Piece)]
-	if l == nil {
-		l = s.newLanding(int(b.Piece))
-	}
-	k, off := int(b.Begin/SlabSize), int(b.Begin%SlabSize)
-	n := uint(off / piece.BlockSize)
-	sl := &l.slabs[k]
-	if sl.taken&(1<<n) != 0 {
-		return false, false
-	}
-	if sl.buf == nil {
-		if sl.buf = s.pool.Get(l.slabSize(k), s.reserve); sl.buf == nil {
-			return false, true
-		}
-	}
-	sl.taken |= 1 << n
-	sl.pins++
-	l.addSource(p.Addr.Addr())
-	st.Claims = append(st.Claims, Claim{Dst: sl.buf[off : off+int(b.Length)], Src: data, land: l, slab: k, block: n})
-	return true, false
 }
 
 func (l *landing) addSource(a netip.Addr) {
@@ -131,90 +97,22 @@ func (l *landing) addSource(a netip.Addr) {
 	l.from = append(l.from, a)
 }
 
-// landed takes the claims back when their bytes are in place.
-func (s *Swarm) landed(claims []Claim, at stamp, eff *Effects) {
-	for i := range claims {
-		c := &claims[i]
-		l := c.land
-		sl := &l.slabs[c.slab]
-		sl.pins--
-		if l.dead {
-			s.reap(l)
-			continue
-		}
-		sl.mem |= 1 << c.block
-		l.filled = at
-		if sl.complete(l.fullMask(c.slab)) {
-			s.verifyNext(l, eff)
-		} else if s.mode == Paused && sl.pins == 0 {
-			s.queueEvict(l, c.slab, eff)
-		}
+// begin returns the digest for slab k, nil for a piece of one slab.
+func (l *landing) begin(k int) hash.Hash {
+	switch {
+	case len(l.slabs) == 1:
+		return nil
+	case l.digest == nil:
+		l.digest = sha1.New()
+	case k == 0:
+		l.digest.Reset()
 	}
+	return l.digest
 }
 
-// verifyNext queues the hashing of the next slab in order, when it is complete.
-func (s *Swarm) verifyNext(l *landing, eff *Effects) {
-	if l.next >= len(l.slabs) {
-		return
-	}
-	sl := &l.slabs[l.next]
-	if sl.busy || !sl.complete(l.fullMask(l.next)) {
-		return
-	}
-	sl.busy = true
-	s.jobs.push(queued{kind: JobVerify, land: l, slab: l.next})
-	eff.Jobs++
-}
-
-// queueEvict queues the writing of what slab k holds, to get its memory back.
-func (s *Swarm) queueEvict(l *landing, k int, eff *Effects) bool {
-	sl := &l.slabs[k]
-	if sl.busy || sl.pins > 0 || sl.buf == nil {
-		return false
-	}
-	if sl.mem == 0 { // borrowed, and nothing landed
-		s.pool.Put(sl.buf)
-		sl.buf = nil
-		return false
-	}
-	sl.busy = true
-	s.jobs.push(queued{kind: JobEvict, land: l, slab: k})
-	eff.Jobs++
-	return true
-}
-
-// evict queues the eviction of slabs that hold at least need bytes, those
-// that were filled the longest ago first; idle bounds it to those that got
-// nothing for so long. Slabs of pieces whose askers are all snubbed are
-// among them, since nothing fills those.
-func (s *Swarm) evict(need int64, at, idle stamp, eff *Effects) {
-	for _, l := range s.landings {
-		for k := range l.slabs {
-			if l.slabs[k].busy { // comes back anyway
-				need -= int64(l.slabSize(k))
-			}
-		}
-	}
-	for need > 0 {
-		var best *landing
-		bestSlab := -1
-		for _, l := range s.landings {
-			if best != nil && (l.filled > best.filled || l.filled == best.filled && l.piece > best.piece) {
-				continue // ties by index: the same inputs give the same victim
-			}
-			if at-l.filled < idle {
-				continue
-			}
-			if k := l.evictable(); k >= 0 {
-				best, bestSlab = l, k
-			}
-		}
-		if best == nil {
-			return
-		}
-		s.queueEvict(best, bestSlab, eff)
-		need -= int64(best.slabSize(bestSlab))
-	}
+// busy reports whether a job for l is queued or with a worker.
+func (l *landing) busy() bool {
+	return slices.ContainsFunc(l.slabs, func(sl slab) bool { return sl.busy })
 }
 
 // evictable returns a slab whose memory can be had, or -1: rather a later
@@ -228,31 +126,17 @@ func (l *landing) evictable() int {
 	return -1
 }
 
-// kill gives a landing up. Its memory goes back as soon as no reader and no
-// worker uses it.
-func (s *Swarm) kill(l *landing) {
-	if s.landings[l.piece] == l {
-		delete(s.landings, l.piece)
+// before reports whether l is to be evicted rather than x: one that no peer
+// is sending to, then the one that was filled the longest ago. Ties by index:
+// the same inputs give the same victim.
+func (l *landing) before(x *landing) bool {
+	switch {
+	case l.sought != x.sought:
+		return !l.sought
+	case l.filled != x.filled:
+		return l.filled < x.filled
 	}
-	l.dead = true
-	s.reap(l)
-}
-
-func (s *Swarm) reap(l *landing) {
-	inUse := false
-	for k := range l.slabs {
-		sl := &l.slabs[k]
-		switch {
-		case sl.pins > 0 || sl.busy:
-			inUse = true
-		case sl.buf != nil:
-			s.pool.Put(sl.buf)
-			sl.buf = nil
-		}
-	}
-	if !inUse && len(s.idle) < 64 {
-		s.idle = append(s.idle, l)
-	}
+	return l.piece < x.piece
 }
 
 // unverified returns the bytes of l that have arrived.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/seed1734be99/starling/internal/rate"
-	"github.com/seed1734be99/starling/piece"
 )
 
 // stamp is a time since the swarm's base.
@@ -34,19 +33,6 @@ type wireState struct {
 	reciprocateDone bool // the round 15 s after their unchoke was asked for
 }
 
-// possession is what a peer says it has. Before the layout is known it is
-// kept as received.
-type possession struct {
-	said  bool // bitfield, have-all or have-none came, or another message
-	all   bool
-	bits  *piece.Bitfield // nil: all, or nothing yet
-	count int
-	raw   []byte   // a bitfield before the metadata
-	haves []uint32 // haves before the metadata
-}
-
-func (h *possession) has(i int) bool { return h.all || h.bits != nil && h.bits.Has(i) }
-
 // peer is one peer as the swarm sees it.
 type peer struct {
 	Identity
@@ -68,41 +54,38 @@ type peer struct {
 	unasked  int   // blocks that we did not ask for
 }
 
-// peerTable holds the peers by slot.
-type peerTable struct {
-	list []*peer
-	gen  []uint32
-	free []int
-	n    int
+func newPeer(id Identity, limit, cursor int, at stamp) *peer {
+	p := &peer{Identity: id, joined: at, lastRead: at, lastSent: at}
+	p.wire.choking, p.wire.choked = true, true
+	p.req.depth, p.req.limit = startDepth, limit
+	p.out.cursor = cursor
+	p.down.Start(at)
+	p.up.Start(at)
+	return p
 }
 
-func (t *peerTable) add(p *peer) {
-	var slot int
-	if l := len(t.free); l > 0 {
-		slot = t.free[l-1]
-		t.free = t.free[:l-1]
-	} else {
-		slot = len(t.list)
-		t.list = append(t.list, nil)
-		t.gen = append(t.gen, 0)
+// hold tells that p's reader waits for memory or for a limit: its clocks
+// stand still until it goes on.
+func (p *peer) hold(on bool, at stamp) {
+	switch {
+	case on && p.held == 0:
+		p.held = max(at, 1)
+	case !on && p.held > 0:
+		d := at - p.held
+		p.held = 0
+		p.lastRead = at
+		p.req.shift(d, at)
 	}
-	t.gen[slot]++
-	p.id = PeerID(uint64(t.gen[slot])<<32 | uint64(slot))
-	t.list[slot] = p
-	t.n++
 }
 
-func (t *peerTable) get(id PeerID) *peer {
-	slot := int(uint32(id))
-	if slot >= len(t.list) || t.list[slot] == nil || t.list[slot].id != id {
-		return nil
+// shrink gives back what a peer that does nothing does not need.
+func (p *peer) shrink(at stamp) {
+	if p.req.count() > 0 || p.out.queued() > 0 || p.out.writing || at-p.lastSent < idleTime {
+		return
 	}
-	return t.list[slot]
-}
-
-func (t *peerTable) remove(p *peer) {
-	slot := int(uint32(p.id))
-	t.list[slot] = nil
-	t.free = append(t.free, slot)
-	t.n--
+	p.req.open, p.req.head = nil, 0
+	p.out.queue, p.out.head = nil, 0
+	if len(p.out.control) == 0 && cap(p.out.control) > keptControl {
+		p.out.control = nil
+	}
 }

@@ -3,14 +3,14 @@ package swarm
 import (
 	"time"
 
-	"github.com/seed1734be99/starling/peerwire"
 	"github.com/seed1734be99/starling/piece"
 )
 
 const (
 	startDepth   = 16                     // requests open at once before a rate is known
 	minDepth     = 4                      // and the least afterwards
-	queueTime    = 2 * time.Second        // requests open cover this much of the measured rate
+	queueTime    = time.Second            // requests open cover this much of the rate, beside the delay
+	endgameTime  = 100 * time.Millisecond // the same in the endgame, where each may be for nothing
 	sampleTime   = 500 * time.Millisecond // between two measurements
 	blockTimeout = 22 * time.Second       // P6: 16 kB at 0.75 kB/s
 	rejectWait   = 30 * time.Second       // W3: for rejects behind a choke
@@ -25,8 +25,10 @@ type request struct {
 }
 
 // requests is the pipeline to one peer. Its depth doubles with each round
-// trip (one more for each block that comes) until the rate no longer grows,
-// and then follows the measured rate.
+// trip (one more for each block that comes) until the rate no longer grows.
+// Then it covers the peer's delay, the least that was seen, and a second more
+// of its rate. Blocks are counted, not bytes: they may be much smaller than
+// BlockSize (W14).
 type requests struct {
 	open      []request // open[head:]
 	head      int
@@ -35,12 +37,14 @@ type requests struct {
 	steady    bool // the rate has stopped growing
 	snubbed   bool
 	taken     int   // taken back, but may still be answered
+	passed    int   // blocks that came while the oldest open request was the oldest
 	lastBlock stamp // a block came
 	chokedAt  stamp // BEP 6: rejects are awaited since; 0: not
 	notBefore stamp
 	sampleAt  stamp
-	bytes     int64 // since sampleAt
-	lastRate  int64
+	blocks    int64 // since sampleAt
+	rate      int64 // blocks a minute, at the last sample
+	delay     stamp // the shortest time from a request to its block; 0: not known
 }
 
 func (r *requests) count() int { return len(r.open) - r.head }
@@ -55,25 +59,43 @@ func (r *requests) push(b piece.Block, at stamp) {
 
 // remove takes b out and reports whether it was open. Blocks mostly come in
 // the order they were asked for, so the search starts at the oldest.
-func (r *requests) remove(b piece.Block) bool {
+func (r *requests) remove(b piece.Block) (q request, ok bool) {
 	for i := r.head; i < len(r.open); i++ {
 		if r.open[i].b != b {
 			continue
 		}
+		if i == r.head {
+			r.passed = 0
+		}
+		q = r.open[i]
 		copy(r.open[r.head+1:i+1], r.open[r.head:i])
 		r.head++
 		if r.head == len(r.open) {
 			r.open, r.head = r.open[:0], 0
 		}
-		return true
+		return q, true
+	}
+	return q, false
+}
+
+// has reports whether b is open. As for remove, it is mostly the oldest.
+func (r *requests) has(b piece.Block) bool {
+	for i := r.head; i < len(r.open); i++ {
+		if r.open[i].b == b {
+			return true
+		}
 	}
 	return false
 }
 
-// landed takes notice of a block that came.
-func (r *requests) landed(at stamp, n int64) {
+// landed takes notice of a block that came, delay after it was asked for.
+func (r *requests) landed(at, delay stamp) {
 	r.lastBlock = at
-	r.bytes += n
+	r.blocks++
+	r.passed++
+	if delay > 0 && (r.delay == 0 || delay < r.delay) {
+		r.delay = delay
+	}
 	if !r.steady && r.depth < r.limit {
 		r.depth++
 	}
@@ -89,21 +111,25 @@ func (r *requests) sample(at stamp) {
 	if d < sampleTime {
 		return
 	}
-	rate := r.bytes * int64(time.Second) / int64(d)
-	if !r.steady && r.lastRate > 0 && rate < r.lastRate+r.lastRate/10 {
+	rate := r.blocks * int64(time.Minute) / int64(d)
+	if !r.steady && r.rate > 0 && rate < r.rate+r.rate/10 {
 		r.steady = true
 	}
 	if r.steady {
-		want := int(rate * int64(queueTime/time.Second) / piece.BlockSize)
-		r.depth = min(max(want, (r.depth+1)/2, minDepth), r.limit)
+		r.depth = min(max(covers(rate, r.delay+queueTime), (r.depth+1)/2, minDepth), r.limit)
 	}
-	r.sampleAt, r.bytes, r.lastRate = at, 0, rate
+	r.sampleAt, r.blocks, r.rate = at, 0, rate
 }
 
-// room returns how many requests to send now: none until a quarter of the
-// pipeline is free, so that they go out in batches.
-func (r *requests) room() int {
-	depth := min(r.depth, r.limit)
+// covers returns the blocks that come in d at a rate of blocks a minute.
+func covers(rate int64, d stamp) int {
+	return int(rate * int64(d/time.Microsecond) / int64(time.Minute/time.Microsecond))
+}
+
+// room returns how many requests to send now, when there may be most open:
+// none until a quarter of the pipeline is free, so that they go out in batches.
+func (r *requests) room(most int) int {
+	depth := min(r.depth, r.limit, most)
 	if r.snubbed {
 		depth = 1
 	}
@@ -113,83 +139,38 @@ func (r *requests) room() int {
 	return 0
 }
 
-// canAsk reports whether p may be asked for anything at all now.
-func (s *Swarm) canAsk(p *peer, at stamp) bool {
-	return s.mode == Running && s.fault == nil && p.want > 0 && p.wire.interested &&
-		(!p.wire.choked || len(p.fast.allowedToUs) > 0) && at >= p.req.notBefore
+// duplicates returns how many blocks that are asked of others too may be asked
+// for now: enough to keep the peer busy, but no more, since most will be for
+// nothing. Negative: none.
+func (r *requests) duplicates() int {
+	if n := max(covers(r.rate, r.delay+endgameTime), minDepth) - r.count(); n > 0 {
+		return n
+	}
+	return -1
 }
 
-// topUp fills p's pipeline.
-func (s *Swarm) topUp(p *peer, at stamp, eff *Effects) {
-	if !s.canAsk(p, at) {
-		return
+// shift lets d of time not have passed, up to now.
+func (r *requests) shift(d, now stamp) {
+	if r.lastBlock > 0 {
+		r.lastBlock = min(r.lastBlock+d, now)
 	}
-	n := p.req.room()
-	if n == 0 {
-		return
+	if r.chokedAt > 0 {
+		r.chokedAt = min(r.chokedAt+d, now)
 	}
-	if s.pool.Used() > s.soft() {
-		s.dry = true
-		return
-	}
-	a := piece.Asker{ID: p.id, Has: p.has.bits, Slow: p.req.snubbed}
-	if p.wire.choked {
-		a.Only = p.fast.allowedToUs
-	}
-	s.blocks = s.picker.Next(&a, n, s.blocks[:0])
-	if len(s.blocks) == 0 {
-		return
-	}
-	if p.req.count() == 0 {
-		p.req.sampleAt, p.req.bytes = at, 0
-	}
-	for _, b := range s.blocks {
-		p.req.push(b, at)
-		p.out.control = peerwire.AppendRequest(p.out.control, b.Piece, b.Begin, b.Length)
-	}
-	s.wake(p, eff)
-}
-
-// refill tops up every peer with room, after blocks became free or memory did.
-func (s *Swarm) refill(at stamp, eff *Effects) {
-	s.dry, s.freed = false, false
-	for _, p := range s.peers.list {
-		if p != nil {
-			s.topUp(p, at, eff)
-		}
+	r.sampleAt = min(r.sampleAt+d, now)
+	for i := range r.open {
+		r.open[i].at = min(r.open[i].at+d, now)
 	}
 }
 
-// release gives back all that is asked of p, except what keep says. The
-// blocks may still come when the peer was not told.
-func (s *Swarm) release(p *peer, keep func(piece.Block) bool) {
-	r := &p.req
-	kept := r.open[:0]
-	for _, q := range r.open[r.head:] {
-		if keep != nil && keep(q.b) {
-			kept = append(kept, q)
-			continue
-		}
-		s.picker.Release(p.id, q.b)
-		r.taken++
-		s.freed = true
-	}
-	r.open, r.head = kept, 0
+// overdue reports whether nothing came for too long (P6).
+func (r *requests) overdue(at stamp) bool {
+	return r.count() > 0 && at-max(r.lastBlock, r.open[r.head].at) > blockTimeout
 }
 
-// snub is what happens to a peer that owes us blocks for too long: they are
-// asked of others, and it is asked for one at a time (P6).
-func (s *Swarm) snub(p *peer, eff *Effects) {
-	for _, q := range p.req.open[p.req.head:] {
-		s.sendCancel(p, q.b, eff)
-	}
-	s.release(p, nil)
-	p.req.snubbed = true
-	p.req.steady = true
-	p.req.depth = minDepth
-}
-
-func (s *Swarm) sendCancel(p *peer, b piece.Block, eff *Effects) {
-	m := peerwire.Message{ID: peerwire.MsgCancel, Index: b.Piece, Begin: b.Begin, Length: b.Length}
-	s.send(p, &m, eff)
+// lost reports whether the oldest request will not be answered any more,
+// although others are: so many came in the meantime that even a peer that
+// answers in random order would have got to it.
+func (r *requests) lost(at stamp) bool {
+	return r.count() > 0 && at-r.open[r.head].at > blockTimeout && r.passed > 8*max(r.depth, startDepth)
 }

@@ -24,9 +24,9 @@ type Stats struct {
 
 func (s *Swarm) stats(at stamp) Stats {
 	st := Stats{
-		Mode: s.mode, Fault: s.fault, Counters: s.total, Peers: s.peers.n,
-		DownRate: s.total.down.Rate(at, shortRate), UpRate: s.total.up.Rate(at, shortRate),
-		MetadataSize: int64(len(s.meta.raw)),
+		Mode: s.mode, Fault: s.fault, Counters: s.total, Peers: s.members.n,
+		DownRate: s.receiving.rate.Rate(at, shortRate), UpRate: s.sending.rate.Rate(at, shortRate),
+		MetadataSize: int64(len(s.metadata.raw)),
 	}
 	if s.layout != nil {
 		st.Known = true
@@ -36,15 +36,12 @@ func (s *Swarm) stats(at stamp) Stats {
 		if s.picker.Have().All() {
 			st.Left = 0
 		}
-		st.Partials = len(s.landings)
+		st.Partials = len(s.receiving.landings)
 	}
-	for _, l := range s.landings {
+	for _, l := range s.receiving.landings {
 		st.Landing += l.unverified()
 	}
-	for _, p := range s.peers.list {
-		if p == nil {
-			continue
-		}
+	for p := range s.members.all {
 		if p.has.all {
 			st.Seeds++
 		}
@@ -52,7 +49,7 @@ func (s *Swarm) stats(at stamp) Stats {
 			st.Unchoked++
 		}
 	}
-	if c := &s.jobs; c.checking {
+	if c := &s.check; c.running {
 		st.ToCheck, st.Checked = c.total, c.total-len(c.candidates)-c.out
 	}
 	return st
@@ -78,10 +75,7 @@ type PeerStats struct {
 }
 
 func (s *Swarm) peerStats(dst []PeerStats, at stamp) []PeerStats {
-	for _, p := range s.peers.list {
-		if p == nil {
-			continue
-		}
+	for p := range s.members.all {
 		dst = append(dst, PeerStats{
 			Identity: p.Identity, Peer: p.id, Connected: at - p.joined, Client: p.ext.hs.V,
 			Choking: p.wire.choking, Interested: p.wire.interested,
@@ -91,7 +85,7 @@ func (s *Swarm) peerStats(dst []PeerStats, at stamp) []PeerStats {
 			Open: p.req.count(), Depth: p.req.depth, Queued: p.out.queued(),
 			DownRate: p.down.Rate(at, shortRate), UpRate: p.up.Rate(at, shortRate),
 			Downloaded: p.down.Total(), Uploaded: p.up.Total(), Waste: p.wasted, Bad: p.bad,
-			Why: s.choke.why[p.id], Extensions: p.ext.names(),
+			Why: s.choking.why[p.id], Extensions: p.ext.names(),
 		})
 	}
 	return dst

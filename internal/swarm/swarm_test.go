@@ -19,9 +19,9 @@ import (
 
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// content makes a layout with the hashes of data, which covers the whole
+// contentOf makes a layout with the hashes of data, which covers the whole
 // address space.
-func content(t testing.TB, layout *metainfo.Layout, data []byte) Content {
+func contentOf(t testing.TB, layout *metainfo.Layout, data []byte) Content {
 	t.Helper()
 	var sums []byte
 	for i := range layout.NumPieces() {
@@ -62,10 +62,14 @@ type node struct {
 }
 
 func newNode(t testing.TB, l *metainfo.Layout, data []byte, memory int64) *node {
-	n := &node{t: t, now: epoch, layout: l, disk: make([]byte, len(data)), wakes: make(map[PeerID]bool)}
-	n.limits.Pieces = l.NumPieces()
+	return newNodeOf(t, contentOf(t, l, data), memory)
+}
+
+func newNodeOf(t testing.TB, c Content, memory int64) *node {
+	n := &node{t: t, now: epoch, layout: c.Layout, disk: make([]byte, c.Layout.End()), wakes: make(map[PeerID]bool)}
+	n.limits.Pieces = c.Layout.NumPieces()
 	n.g = Guard(Config{ID: [20]byte{1}, Rand: rand.New(rand.NewPCG(1, 2)), Pool: block.NewPool(memory), Now: epoch})
-	n.g.SetContent(content(t, l, data), n.now, &n.eff)
+	n.g.SetContent(c, n.now, &n.eff)
 	n.g.Start(n.now, &n.eff)
 	n.carry(&n.eff)
 	return n

@@ -54,8 +54,9 @@ type Conn struct {
 	done    chan struct{}
 	once    sync.Once
 	reason  error
-	run     int    // blocks sent at once; the writer's
-	writer  func() // write, as a value made once
+	free    time.Time // when the peer's own rate lets the next run go; the writer's
+	run     int       // blocks sent at once; the writer's
+	writer  func()    // write, as a value made once
 
 	parked [parkedSize]byte // what a waiting reader holds
 }

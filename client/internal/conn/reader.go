@@ -97,9 +97,9 @@ func (r *reader) quiet() {
 		copy(r.c.parked[:], r.buf[:r.n])
 		r.giveBack()
 	} else if r.n < len(r.buf)/2 {
-		if b := r.c.t.Recv.Get(r.n+1, 0); b != nil {
+		if b := r.c.t.Recv.Borrow(r.n + 1); b != nil {
 			copy(b[:cap(b)], r.buf[:r.n])
-			r.c.t.Recv.Put(r.buf)
+			r.c.t.Recv.Return(r.buf)
 			r.buf = b[:cap(b)]
 		}
 	}
@@ -145,7 +145,7 @@ func (r *reader) pause(wait func() bool) bool {
 
 func (r *reader) giveBack() {
 	if r.lent {
-		r.c.t.Recv.Put(r.buf)
+		r.c.t.Recv.Return(r.buf)
 	}
 	r.buf, r.lent = r.c.parked[:], false
 	r.small = 0
@@ -193,7 +193,7 @@ func (r *reader) swap(want, need int) bool {
 		r.giveBack()
 		return true
 	}
-	b := r.c.t.Recv.Get(want, 0)
+	b := r.c.t.Recv.Borrow(want)
 	for b == nil {
 		if need <= len(old) {
 			return true
@@ -201,11 +201,11 @@ func (r *reader) swap(want, need int) bool {
 		if !r.wait(int64(want)) {
 			return false
 		}
-		b = r.c.t.Recv.Get(want, 0)
+		b = r.c.t.Recv.Borrow(want)
 	}
 	copy(b, old[:r.n])
 	if lent {
-		r.c.t.Recv.Put(old)
+		r.c.t.Recv.Return(old)
 	}
 	r.buf, r.lent, r.small = b, true, 0
 	return true

@@ -17,6 +17,7 @@ const (
 	slowWrite    = 200 * time.Millisecond
 	writeTimeout = 2 * time.Minute
 	headerSize   = 13
+	blockSize    = 16 << 10
 )
 
 // writer is what sending needs; borrowed while there is something to send.
@@ -40,7 +41,7 @@ func (c *Conn) write() {
 		w.vec = nil
 		writers.Put(w)
 	}()
-	for c.t.Swarm.Fill(c.id, time.Now(), c.run, &w.out) {
+	for c.t.Swarm.Fill(c.id, time.Now(), c.most(w.out.MaxRate), &w.out) {
 		if err := c.send(w); err != nil {
 			c.Close(err)
 			return
@@ -59,7 +60,7 @@ func (c *Conn) send(w *writer) error {
 		return err
 	}
 	n := w.out.Bytes
-	if c.t.Up != nil && !c.sleep(c.t.Up.Reserve(n)) {
+	if c.t.Up != nil && !c.sleep(c.t.Up.Reserve(n)) || !c.pace(n, w.out.MaxRate) {
 		return c.reason
 	}
 	buf := c.t.Send.Get(n, 0)
@@ -93,6 +94,26 @@ func (c *Conn) send(w *writer) error {
 		c.run = max(c.run/2, 1)
 	}
 	return nil
+}
+
+// pace waits until n bytes may be sent at rate, this peer's own; 0 is no limit.
+func (c *Conn) pace(n int, rate int64) bool {
+	if rate <= 0 {
+		return true
+	}
+	now := time.Now()
+	wait := c.free.Sub(now)
+	c.free = now.Add(max(wait, 0) + time.Duration(int64(n)*int64(time.Second)/rate))
+	return c.sleep(wait)
+}
+
+// most is how many blocks the next run may have: a tenth of a second's worth
+// where the peer has a rate of its own.
+func (c *Conn) most(rate int64) int {
+	if rate <= 0 {
+		return c.run
+	}
+	return min(c.run, max(int(rate/10/blockSize), 1))
 }
 
 // flush writes w.bufs with one vectored write.
