@@ -171,6 +171,8 @@ func TestNoAllocsUpload(t *testing.T) {
 		for n.g.Fill(p, n.now, 64, &out) {
 			blocks += len(out.Run)
 		}
+		n.now = n.now.Add(time.Millisecond)
+		n.g.Tick(n.now, &st.Effects)
 	}))
 	require.Equal(t, 64, blocks)
 }

@@ -56,6 +56,7 @@ func TestCheckTakesNoBlocks(t *testing.T) {
 	n.sent(p)
 	n.g.Check([]uint32{0, 1}, nil, n.now, &n.eff)
 	n.carry(&n.eff)
+	require.Zero(t, n.g.Peers(nil, n.now)[0].Open, "and what was asked is taken back")
 	require.Empty(t, n.begin(p, data, blk(0, 0)))
 	require.Zero(t, n.g.s.pool.Used())
 }

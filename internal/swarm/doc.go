@@ -23,6 +23,12 @@
 // disk that are not verified yet), with a worker (hashed, then written), had.
 // It is announced, counted and served only when its write has returned.
 //
+// Inside, a Swarm is a list of states, one file each, that own what their
+// names say: members (who is connected), having (who has which pieces),
+// asking (the pipelines of requests), receiving (landings and slabs), the
+// jobQueue and the check of the disk, sending (the outboxes), choking, and
+// metadata. They find each other through the Swarm.
+//
 // Words: a slab is a contiguous buffer of at most 1 MiB of one piece, 64
 // blocks; a landing is a piece being received; a claim is a place in a slab
 // that a reader is copying to; to evict a slab is to write what it holds to

@@ -48,7 +48,7 @@ type metadata struct {
 	from    []netip.Addr
 	barred  map[netip.Addr]stamp // until when: sent what does not hash, or named a size and nothing else
 	alone   bool                 // after a failure: from one peer at a time
-	newest  stamp                // the last part, or the first request after none
+	newest  stamp                // the last part, or the first request after quiet
 }
 
 const forever = stamp(1<<63 - 1)
@@ -111,7 +111,7 @@ func (m *metadata) ask(p *peer, at stamp, eff *Effects) {
 			return
 		}
 		if m.parts[i] == nil && !m.isAsked(i) {
-			if !m.anyAsked() {
+			if m.quiet() {
 				m.newest = at
 			}
 			p.ext.asked = append(p.ext.asked, metaRequest{i, at})
@@ -139,13 +139,15 @@ func (m *metadata) isAsked(i int) bool {
 	return false
 }
 
-func (m *metadata) anyAsked() bool {
+// quiet reports whether nobody owes us anything: the time until now does not
+// tell against the size.
+func (m *metadata) quiet() bool {
 	for p := range m.s.members.all {
-		if len(p.ext.asked) > 0 {
-			return true
+		if len(p.ext.asked) > 0 || p.ext.slow > 0 && p.ext.hs.MetadataSize == m.size {
+			return false
 		}
 	}
-	return false
+	return true
 }
 
 func (m *metadata) send(p *peer, msg *peerwire.MetadataMsg, eff *Effects) {

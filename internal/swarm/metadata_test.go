@@ -119,6 +119,36 @@ func TestBEP9_LateComerIsNotBlamed(t *testing.T) {
 	require.True(t, m.done())
 }
 
+// TestBEP9_OnlyTheAskedAreBlamed when nothing comes.
+func TestBEP9_OnlyTheAskedAreBlamed(t *testing.T) {
+	m := newMagnet(t, 5000)
+	m.joins(1, 5000)
+	m.joins(2, 5000)
+	honest := m.joins(3, 5000)
+	m.waits(2*metaTimeout + time.Second)
+	require.Empty(t, m.requests(honest), "the second has still time")
+	m.waits(metaTimeout + time.Second)
+	parts := m.requests(honest)
+	require.Equal(t, []int{0}, parts)
+	m.answers(honest, parts, m.info)
+	m.hash()
+	require.True(t, m.done())
+}
+
+// TestBEP9_FalseSizeOfSeveral: they can't take turns for ever.
+func TestBEP9_FalseSizeOfSeveral(t *testing.T) {
+	m := newMagnet(t, 5000)
+	m.joins(1, 700)
+	m.joins(2, 700)
+	honest := m.joins(3, 5000)
+	for range 90 {
+		m.waits(time.Second)
+		m.answers(honest, m.requests(honest), m.info)
+	}
+	m.hash()
+	require.True(t, m.done())
+}
+
 // TestBEP9_FalseSize is given up when nothing of it comes.
 func TestBEP9_FalseSize(t *testing.T) {
 	m := newMagnet(t, 5000)
