@@ -131,7 +131,7 @@ func leastMemory(t *testing.T) int64 {
 // the same moment. The first claim of each wins, the other is waste, and
 // nothing writes the same bytes twice (run with -race).
 func TestSameBlockFromTwoPeers(t *testing.T) {
-	const perPiece, rounds = 7, 25
+	const perPiece, rounds = 2, 50 // as many as a peer whose rate is not known is asked for twice
 	disk := storage.NewMemory()
 	c := start(t, client.Config{Storage: disk})
 	for round := range rounds {

@@ -37,7 +37,6 @@ func (o *options) config() client.Config {
 	}
 }
 
-
 // flagSet declares the flags. What is not built yet is off, and may be turned
 // off; asking for it is noted in o.wanted.
 func flagSet(o *options) *flag.FlagSet {
