@@ -109,7 +109,7 @@ func (o *options) validate() error {
 	case o.sequential:
 		return errors.New("-sequential: downloading in order is not built yet; leave it out")
 	case o.memory != 0 && o.memory < client.MinMemory:
-		return fmt.Errorf("-memory %d: it is at least 4M", o.memory)
+		return fmt.Errorf("-memory %d: it is at least 8M", o.memory)
 	case o.quiet && o.json:
 		return errors.New("-quiet and -json exclude each other")
 	case o.check && o.seed:

@@ -113,7 +113,7 @@ func TestDownload(t *testing.T) {
 		"magnet":               {p.meta.Magnet().String()},
 		"magnet with the peer": {p.meta.Magnet().String() + "&x.pe=" + at},
 		"URL":                  {web.URL},
-		"limited":              {"-max-download", "5M", "-max-upload", "1M", "-memory", "4M", p.file},
+		"limited":              {"-max-download", "5M", "-max-upload", "1M", "-memory", "8M", p.file},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "made", "on demand")

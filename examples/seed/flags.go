@@ -107,7 +107,7 @@ func (o *options) validate() error {
 	case o.encryption != "disable":
 		return fmt.Errorf("-encryption %s: it is prefer, require or disable", o.encryption)
 	case o.memory != 0 && o.memory < client.MinMemory:
-		return fmt.Errorf("-memory %d: it is at least 4M", o.memory)
+		return fmt.Errorf("-memory %d: it is at least 8M", o.memory)
 	case o.path == "" && len(o.torrents) == 0:
 		return errors.New("seed what? Name a file or folder, or -torrent files")
 	case o.path != "" && len(o.torrents) > 1:
