@@ -284,7 +284,7 @@ func TestBadInput(t *testing.T) {
 		"peer's port":         {with("-peer", "localhost:0", p.file), exitUsage, "host:port"},
 		"rate":                {with("-max-download", "fast", p.file), exitUsage, "number of bytes"},
 		"negative rate":       {with("-max-upload", "-1", p.file), exitUsage, "number of bytes"},
-		"little memory":       {with("-memory", "1M", p.file), exitUsage, "at least 4M"},
+		"little memory":       {with("-memory", "1M", p.file), exitUsage, "at least 8M"},
 		"quiet and JSON":      {with("-quiet", "-json", p.file), exitUsage, "exclude"},
 		"check and seed":      {with("-check", "-seed", p.file), exitUsage, "exclude"},
 		"dht":                 {with("-dht", p.file), exitUsage, "-dht: this is not built yet"},

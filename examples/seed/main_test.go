@@ -148,7 +148,7 @@ func TestBadInput(t *testing.T) {
 		"tracker":              {[]string{"-tracker", "gopher://x", p.root}, exitUsage, "-tracker"},
 		"peer":                 {[]string{"-peer", "localhost", p.root}, exitUsage, "host:port"},
 		"rate":                 {[]string{"-max-upload", "fast", p.root}, exitUsage, "number of bytes"},
-		"memory":               {[]string{"-memory", "1K", p.root}, exitUsage, "at least 4M"},
+		"memory":               {[]string{"-memory", "1K", p.root}, exitUsage, "at least 8M"},
 		"unknown flag":         {[]string{"-x", p.root}, exitUsage, "-x"},
 		"dht":                  {[]string{"-dht", p.root}, exitUsage, "not built yet"},
 		"pex":                  {[]string{"-pex=true", p.root}, exitUsage, "not built yet"},
