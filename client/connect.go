@@ -28,8 +28,8 @@ func reserved() (r peerwire.Reserved) {
 	return r
 }
 
-func (t *Torrent) handshake() peerwire.Handshake {
-	return peerwire.Handshake{Reserved: reserved(), InfoHash: t.hashes.Wire(), PeerID: t.id}
+func (p *peering) handshake() peerwire.Handshake {
+	return peerwire.Handshake{Reserved: reserved(), InfoHash: p.t.hashes.Wire(), PeerID: p.t.id}
 }
 
 // peering is a torrent's connections, and the addresses to make more of them.
@@ -85,7 +85,7 @@ func (p *peering) dial(k discover.Candidate) {
 // reach makes an outgoing connection that has joined the swarm.
 func (p *peering) reach(k *discover.Candidate) (*conn.Conn, discover.Result) {
 	t := p.t
-	nc, theirs, err := conn.Dial(t.ctx, t.c.cfg.Network, k.Addr.String(), t.handshake(), k.ID)
+	nc, theirs, err := conn.Dial(t.ctx, t.c.cfg.Network, k.Addr.String(), p.handshake(), k.ID)
 	p.dialing.Add(-1)
 	t.c.dials.give()
 	if err == nil {
@@ -171,7 +171,7 @@ func (p *peering) listens(c *conn.Conn, port int) {
 func (p *peering) hello(to netip.AddrPort) []byte {
 	t := p.t
 	hs := peerwire.ExtHandshake{
-		M: t.offer(),
+		M: p.offer(),
 		V: t.c.cfg.UserAgent, P: int(t.c.port), ReqQ: queueLimit, YourIP: to.Addr(),
 		MetadataSize: t.g.Stats(time.Now()).MetadataSize,
 	}
@@ -215,7 +215,7 @@ func (c *Client) accept(nc net.Conn) {
 		if t == nil || t.peers.known.Banned(addr.Addr()) {
 			return peerwire.Handshake{}, false
 		}
-		hs := t.handshake()
+		hs := t.peers.handshake()
 		hs.InfoHash = h
 		return hs, true
 	})

@@ -21,8 +21,8 @@ var extensions = [...]extension{
 }
 
 // offer is what the extended handshake says of our extensions.
-func (t *Torrent) offer() map[string]uint8 {
-	info := t.Info()
+func (p *peering) offer() map[string]uint8 {
+	info := p.t.Info()
 	m := make(map[string]uint8, len(extensions))
 	for i, e := range extensions {
 		if e.private || info == nil || !info.Private {
@@ -34,8 +34,8 @@ func (t *Torrent) offer() map[string]uint8 {
 
 // extended hands a message to its extension. Numbers that we never gave out
 // are ignored (RX2).
-func (t *Torrent) extended(c *conn.Conn, id uint8, payload []byte) {
+func (p *peering) extended(c *conn.Conn, id uint8, payload []byte) {
 	if i := int(id) - 1; i >= 0 && i < len(extensions) && extensions[i].receive != nil {
-		extensions[i].receive(t, c, payload)
+		extensions[i].receive(p.t, c, payload)
 	}
 }

@@ -61,7 +61,7 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.cfg.UploadSlots,
 	})
 	t.env = conn.Torrent{
-		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.extended, Listens: t.peers.listens, Fault: t.readFault, Go: t.group.Go,
+		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.readFault, Go: t.group.Go,
 		Up: both{t.up, c.limits.up}, Down: both{t.down, c.limits.down},
 	}
 	t.clock.run = t.tick
