@@ -97,7 +97,7 @@ func (d *diskSource) JobDone(j *swarm.Job, r swarm.Result) {
 // relieve makes room when a reader found no memory: partial pieces are
 // evicted, of this torrent first.
 func (c *Client) relieve(t *Torrent) {
-	const need = swarm.SlabSize
+	need := max(c.recv.Lacks(swarm.SlabRoom(c.recv)), swarm.SlabSize)
 	now := time.Now()
 	var eff swarm.Effects
 	t.g.Evict(need, now, &eff)

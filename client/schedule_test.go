@@ -1,11 +1,10 @@
 package client
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"context"
 
 	"github.com/stretchr/testify/require"
 )
@@ -29,6 +28,7 @@ func TestSchedulerWakesInOrder(t *testing.T) {
 		s.at(b, time.Time{})             // no wish
 		s.drop(c)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Equal(t, []time.Duration{time.Second, 2 * time.Second}, got)
 		for range 1000 {
 			s.at(&wakeup{run: note}, time.Now())

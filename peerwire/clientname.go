@@ -30,7 +30,7 @@ var azureusCodes = map[string]string{
 	"GS": "GSTorrent", "HL": "Halite", "HN": "Hydranode", "KG": "KGet", "KT": "KTorrent", "LH": "LH-ABC",
 	"LP": "Lphant", "LT": "libtorrent", "lt": "libTorrent", "LW": "LimeWire", "MO": "MonoTorrent",
 	"MP": "MooPolice", "MR": "Miro", "MT": "MoonlightTorrent", "NX": "Net Transport", "PD": "Pando",
-	"qB": "qBittorrent", "QD": "QQDownload", "QT": "Qt torrent example", "RT": "Retriever",
+	"qB": "qBittorrent", "sG": "starling", "QD": "QQDownload", "QT": "Qt torrent example", "RT": "Retriever",
 	"S~": "Shareaza beta", "SB": "Swiftbit", "SS": "SwarmScope", "ST": "SymTorrent", "st": "sharktorrent",
 	"SZ": "Shareaza", "TN": "TorrentDotNET", "TR": "Transmission", "TS": "Torrentstorm", "TT": "TuoTu",
 	"UL": "uLeecher!", "UT": "µTorrent", "UW": "µTorrent Web", "VG": "Vagaa", "WD": "WebTorrent Desktop",

@@ -51,9 +51,13 @@ func class(n int) (c, size int) {
 // the limit would be passed. headroom is what must stay free beyond it: who
 // can do without passes a headroom, so that others can't be starved.
 func (p *Pool) Get(n int, headroom int64) []byte {
-	c, size := class(n)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.get(n, headroom)
+}
+
+func (p *Pool) get(n int, headroom int64) []byte {
+	c, size := class(n)
 	if p.used+int64(size)+headroom > p.limit {
 		return nil
 	}
@@ -78,9 +82,14 @@ func (p *Pool) Put(b []byte) {
 	if b == nil {
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.put(b)
+}
+
+func (p *Pool) put(b []byte) {
 	b = b[:cap(b)]
 	c, size := class(len(b))
-	p.mu.Lock()
 	p.used -= int64(size)
 	if c >= 0 && len(b) == size && p.used+p.kept+int64(size) <= p.limit {
 		p.free[c] = append(p.free[c], b)
@@ -91,27 +100,35 @@ func (p *Pool) Put(b []byte) {
 		p.change = make(chan struct{})
 		p.waiting = 0
 	}
-	p.mu.Unlock()
 }
 
 // Borrow is Get for a buffer that bytes only pass through: it counts against
-// the limit, but not in [Pool.Slabs]. Return takes it back.
+// the limit, but not in [Pool.Slabs]. At most half of the limit is lent out so:
+// who holds such a buffer may be waiting for memory of the other kind. Return
+// takes it back.
 func (p *Pool) Borrow(n int) []byte {
-	b := p.Get(n, 0)
-	if b != nil {
-		p.mu.Lock()
-		p.aside += int64(cap(b))
-		p.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.lends(n) {
+		return nil
 	}
+	b := p.get(n, 0)
+	p.aside += int64(cap(b))
 	return b
+}
+
+// lends reports whether Borrow would lend out n bytes.
+func (p *Pool) lends(n int) bool {
+	_, size := class(n)
+	return p.used+int64(size) <= p.limit && p.aside+int64(size) <= p.limit/2
 }
 
 // Return takes back what Borrow lent out.
 func (p *Pool) Return(b []byte) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.aside -= int64(cap(b))
-	p.mu.Unlock()
-	p.Put(b)
+	p.put(b)
 }
 
 // Slabs returns the bytes lent out by Get: what stays until it is written.
@@ -146,9 +163,18 @@ func (p *Pool) Trim(keep int64) {
 // says which. It is no reservation: the caller tries Get again.
 func (p *Pool) Wait(n, headroom int64, done <-chan struct{}) bool {
 	_, size := class(int(n)) // as Get counts it
+	return p.wait(func() bool { return p.used+int64(size)+headroom <= p.limit }, done)
+}
+
+// WaitBorrow is Wait for Borrow.
+func (p *Pool) WaitBorrow(n int, done <-chan struct{}) bool {
+	return p.wait(func() bool { return p.lends(n) }, done)
+}
+
+func (p *Pool) wait(ready func() bool, done <-chan struct{}) bool {
 	for {
 		p.mu.Lock()
-		if p.used+int64(size)+headroom <= p.limit {
+		if ready() {
 			p.mu.Unlock()
 			return true
 		}

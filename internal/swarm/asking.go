@@ -40,7 +40,7 @@ func (a *asking) topUp(p *peer, at stamp, eff *Effects) {
 		return
 	}
 	n := p.req.room(a.share())
-	if n == 0 {
+	if n == 0 || len(p.out.control) > mostControl { // it does not even read what it was asked before
 		return
 	}
 	s := a.s
@@ -183,6 +183,9 @@ func (a *asking) onChoke(p *peer, at stamp) {
 	}
 	p.wire.choked = true
 	p.wire.reciprocateDone = false
+	if at-p.wire.theyUnchokedAt < flapTime { // RW17: no request storm
+		p.req.notBefore = max(p.req.notBefore, at+flapTime)
+	}
 	if !p.Fast {
 		a.release(p, nil)
 	} else if p.req.count() > 0 {

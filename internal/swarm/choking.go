@@ -35,7 +35,6 @@ func (c *choking) ask(why choke.Reason, at stamp, eff *Effects) {
 		return
 	}
 	if at >= c.eager && !c.pending {
-		c.eager = at + eagerTime
 		c.begin(why, at, eff)
 		return
 	}
@@ -48,7 +47,7 @@ func (c *choking) begin(why choke.Reason, at stamp, eff *Effects) {
 		why = choke.Started
 	}
 	c.pending = true
-	c.next = at + roundTime
+	c.next, c.eager = at+roundTime, at+eagerTime
 	c.again = 0
 	eff.Rechoke, eff.Why = true, why
 }

@@ -94,8 +94,8 @@ func (s *Swarm) onPiece(p *peer, at stamp, m *peerwire.Message, st *Step) (starv
 	}
 	wanted := false
 	// RW18: what nobody asked for is never kept. A request taken back may
-	// still be answered.
-	if p.req.taken > 0 || p.req.has(b) {
+	// still be answered, but not for a piece that one peer is to answer for.
+	if p.req.has(b) || p.req.taken > 0 && !s.picker.Parole(int(b.Piece)) {
 		if wanted, starved = s.receiving.claim(p, b, m.Data, st); starved {
 			return true, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/seed1734be99/starling/internal/block"
 	"github.com/seed1734be99/starling/internal/rate"
 	"github.com/seed1734be99/starling/piece"
 )
@@ -18,6 +19,12 @@ type receiving struct {
 	idle     []*landing       // nobody uses these: to be used again
 	reserve  int64            // bytes of the pool that slabs leave to read buffers
 	rate     rate.Meter       // of payload
+}
+
+// SlabRoom is what a reader waits for before it takes in more: the room for
+// one slab, beside what slabs leave to read buffers.
+func SlabRoom(p *block.Pool) (n, headroom int64) {
+	return min(SlabSize, p.Limit()/2), min(p.Limit()/8, 2<<20)
 }
 
 // maxIdle bounds the landings kept to be used again.
@@ -296,6 +303,25 @@ func (r *receiving) evict(need int64, at, idle stamp, eff *Effects) {
 		}
 		r.queueEvict(best, bestSlab, eff)
 		need -= int64(best.slabSize(bestSlab))
+	}
+}
+
+// relieve makes room as long as readers wait for it: what was evicted when they
+// began to wait may not have been enough, or have been taken by others. What is
+// not here has to come from other torrents.
+func (r *receiving) relieve(at stamp, eff *Effects) {
+	pool := r.s.pool
+	short := pool.Used() + min(SlabSize, pool.Limit()/2) + r.reserve - pool.Limit()
+	if short <= 0 {
+		return
+	}
+	for p := range r.s.members.all {
+		if p.held > 0 {
+			jobs := eff.Jobs
+			r.evict(short, at, 0, eff)
+			eff.Starved = eff.Starved || eff.Jobs == jobs
+			return
+		}
 	}
 }
 

@@ -15,6 +15,7 @@ const (
 	blockTimeout = 22 * time.Second       // P6: 16 kB at 0.75 kB/s
 	rejectWait   = 30 * time.Second       // W3: for rejects behind a choke
 	rejectPause  = time.Second            // no new requests behind a reject
+	flapTime     = time.Second            // the same, behind a choke so soon after an unchoke
 	tolerated    = 256                    // blocks that nobody asked for
 )
 

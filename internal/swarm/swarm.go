@@ -55,7 +55,7 @@ type Config struct {
 
 // Counters are totals of payload bytes since the swarm was made.
 type Counters struct {
-	Downloaded int64 // received, needed, not known to be bad
+	Downloaded int64 // received and needed; of it, Failed was of no use
 	Uploaded   int64 // blocks wholly written
 	Verified   int64 // bytes of pieces received, verified and written
 	Wasted     int64 // received, but nobody needed it
@@ -102,7 +102,7 @@ func New(c Config) *Swarm {
 	s.members.s, s.having.s, s.asking.s, s.receiving.s = s, s, s, s
 	s.jobs.s, s.check.s, s.sending.s, s.choking.s, s.metadata.s = s, s, s, s, s
 	s.receiving.landings = make(map[int]*landing)
-	s.receiving.reserve = min(c.Pool.Limit()/8, 2<<20)
+	_, s.receiving.reserve = SlabRoom(c.Pool)
 	return s
 }
 

@@ -16,11 +16,12 @@ const (
 // tick does what time alone brings about, and returns when it wants to be
 // called again: zero when nothing can happen without another input.
 func (s *Swarm) tick(at stamp, eff *Effects) (next stamp) {
-	active := 0
+	active, held := 0, false
 	for p := range s.members.inTurn {
 		if p.req.count() > 0 {
 			active++
 		}
+		held = held || p.held > 0
 		s.tickPeer(p, at, eff)
 	}
 	s.asking.active = active
@@ -35,9 +36,14 @@ func (s *Swarm) tick(at stamp, eff *Effects) (next stamp) {
 		}
 		s.receiving.evict(over, at, idle, eff)
 	}
+	s.receiving.relieve(at, eff)
 	s.choking.tick(at, eff)
 	if s.members.n == 0 {
 		return 0
+	}
+	if held && s.pool.Lacks(SlabRoom(s.pool)) > 0 {
+		eff.Starved = true // readers wait for memory that nobody is about to give back
+		return at + quietTime
 	}
 	if s.asking.dry {
 		return at + quietTime

@@ -122,16 +122,15 @@ func (r *reader) gate() bool {
 	if r.n == 0 {
 		r.giveBack()
 	}
-	return r.wait(swarm.SlabSize)
+	return r.waitSlab()
 }
 
-// wait returns when n bytes could be had.
-func (r *reader) wait(n int64) bool {
+// waitSlab returns when a slab could be had, which may take an eviction.
+func (r *reader) waitSlab() bool {
 	t := r.c.t
 	t.Carry(&swarm.Effects{Starved: true}, r.c)
-	return r.pause(func() bool {
-		return t.Recv.Wait(min(n, t.Recv.Limit()/2), min(t.Recv.Limit()/8, 2<<20), r.c.done)
-	})
+	n, headroom := swarm.SlabRoom(t.Recv)
+	return r.pause(func() bool { return t.Recv.Wait(n, headroom, r.c.done) })
 }
 
 // pause waits for something of ours: the peer's clocks stand still.
@@ -198,7 +197,7 @@ func (r *reader) swap(want, need int) bool {
 		if need <= len(old) {
 			return true
 		}
-		if !r.wait(int64(want)) {
+		if !r.pause(func() bool { return r.c.t.Recv.WaitBorrow(want, r.c.done) }) {
 			return false
 		}
 		b = r.c.t.Recv.Borrow(want)
@@ -277,7 +276,7 @@ func (r *reader) handle(b *batch, msgs []peerwire.Message) error {
 		if msgs = msgs[k:]; len(msgs) == 0 {
 			return nil
 		}
-		if !r.wait(swarm.SlabSize) {
+		if !r.waitSlab() {
 			return c.reason
 		}
 	}
