@@ -16,9 +16,9 @@ import (
 // Spec says what torrent to add, and how. One of MetaInfo, Magnet and Hashes
 // is needed; the rest is optional.
 type Spec struct {
-	MetaInfo *metainfo.MetaInfo
-	Magnet   string
-	Hashes   metainfo.Hashes // with nothing else known: peers have the metadata
+	MetaInfo *metainfo.MetaInfo // a parsed .torrent, not changed from then on
+	Magnet   string             // a magnet link; the metadata comes from peers (BEP 9)
+	Hashes   metainfo.Hashes    // with nothing else known: peers have the metadata
 
 	Dir      string          // the save folder; "": the storage's default
 	Storage  storage.Storage // nil: the client's
@@ -28,7 +28,7 @@ type Spec struct {
 	Peers    []string        // "host:port" to connect to
 	Paused   bool            // nothing is sent before Resume; data is checked
 	Trust    bool            // what is there is taken for complete, without a check
-	Tag      any             // comes back with every event (B6)
+	Tag      any             // comes back with every event
 }
 
 // maxTorrentFile bounds a torrent file that is fetched.
@@ -128,6 +128,9 @@ func (c *Client) prepare(spec *Spec) (n news, err error) {
 	switch {
 	case spec.MetaInfo != nil:
 		m := spec.MetaInfo
+		if m.Info == nil {
+			return n, errors.New("client: Spec.MetaInfo has no info dictionary")
+		}
 		n = news{hashes: m.Hashes(), name: m.Info.Name, info: m.Info, raw: m.InfoBytes, tiers: m.Trackers()}
 	case spec.Magnet != "":
 		m, err := metainfo.ParseMagnet(spec.Magnet)
@@ -147,6 +150,9 @@ func (c *Client) prepare(spec *Spec) (n news, err error) {
 	}
 	if n.hashes.V1.IsZero() {
 		return n, fmt.Errorf("client: %s: torrents of version 2 alone are not supported yet", n.hashes)
+	}
+	if spec.Limits.Upload < 0 || spec.Limits.Download < 0 {
+		return n, errors.New("client: Spec.Limits: a limit is negative")
 	}
 	n.tiers = slices.Concat(n.tiers, spec.Trackers)
 	return n, nil

@@ -52,6 +52,7 @@ func (t *Torrent) happened(ev *swarm.Event) {
 	case swarm.PieceFailed:
 		t.emit(Event{Kind: EventHashFail, Piece: ev.Piece})
 	case swarm.Completed:
+		t.c.trim()
 		t.trackers.schedule.Complete(time.Now())
 		t.emit(Event{Kind: EventCompleted})
 		t.life.notify()

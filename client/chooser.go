@@ -22,7 +22,8 @@ type chooser struct {
 
 	mu    sync.Mutex
 	strat choke.Strategy // nil: not made yet
-	round choke.Round    // reused from round to round
+	sets  int            // counts exchanges by the program
+	round *choke.Round   // reused from round to round; nil: with a strategy
 }
 
 func (c *chooser) init(t *Torrent, own choke.Strategy) { c.t, c.strat = t, own }
@@ -34,6 +35,7 @@ func (c *chooser) set(s choke.Strategy) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.strat = s
+	c.sets++
 }
 
 // choose makes one choking round: snapshot, choice, and what follows from it.
@@ -44,30 +46,30 @@ func (c *chooser) choose(why choke.Reason) {
 	if c.strat == nil {
 		c.strat = &made{by: t.c.cfg.Choker}
 	}
-	strat, r := c.strat, c.round
-	c.round = choke.Round{} // the strategy's until it answers
+	strat, sets, r := c.strat, c.sets, c.round
+	c.round = nil // the strategy's until it answers
 	c.mu.Unlock()
-	if r.Rand == nil {
-		r.Rand = newRand()
+	if r == nil {
+		r = &choke.Round{Rand: newRand()}
 	}
 	r.Now, r.Why = time.Now(), why
 	if l := t.c.limits.up.r.Limit(); l < 1<<40 {
 		r.UploadLimit = int64(l)
 	}
-	n := t.g.Snapshot(&r, r.Now)
-	d, err := ask(strat, &r)
+	n := t.g.Snapshot(r, r.Now)
+	d, err := ask(strat, r)
 	if err != nil {
 		t.c.cfg.Logger.Warn("choking strategy replaced by the default", "torrent", t.Name(), "error", err)
 		t.emit(Event{Kind: EventChokerFailed, Err: err})
-		r = choke.Round{Rand: newRand(), Now: time.Now(), Why: choke.Started}
+		r = &choke.Round{Rand: newRand(), Now: time.Now(), Why: choke.Started} // the other may still be read
 		strat = choke.Default()
-		n = t.g.Snapshot(&r, r.Now)
-		d = strat.Choose(&r)
+		n = t.g.Snapshot(r, r.Now)
+		d = strat.Choose(r)
 	}
 	var eff swarm.Effects
 	t.g.Apply(n, d, time.Now(), &eff)
 	c.mu.Lock()
-	if err != nil {
+	if err != nil && c.sets == sets {
 		c.strat = strat
 	}
 	c.round = r

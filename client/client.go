@@ -127,7 +127,8 @@ func (c *Client) Torrent(h metainfo.Hashes) *Torrent {
 	return nil
 }
 
-// SetLimits changes the rates of all torrents together. It takes effect at once.
+// SetLimits changes the rates of all torrents together. It takes effect with the
+// next bytes; what waits for the old rate goes on waiting.
 func (c *Client) SetLimits(l Limits) error {
 	if l.Upload < 0 || l.Download < 0 {
 		return errors.New("client: SetLimits: a limit is negative")
@@ -140,6 +141,14 @@ func (c *Client) SetLimits(l Limits) error {
 // most that were in use or kept for reuse at any time.
 func (c *Client) MemoryUse() (now, peak int64) {
 	return c.recv.Used() + c.send.Used(), c.recv.Peak() + c.send.Peak()
+}
+
+// trim gives unused buffers back to the system, when less of them may be
+// needed from now on.
+func (c *Client) trim() {
+	const keep = 2 << 20
+	c.recv.Trim(keep)
+	c.send.Trim(keep)
 }
 
 // keys are the 20-byte names of a torrent on the wire: BEP 52 gives a hybrid two.

@@ -20,14 +20,15 @@ type Config struct {
 	// Dir is the folder that torrents are saved in, unless their Spec names
 	// another. "" is the current folder.
 	Dir string
-	// Storage is where data lies. nil: files below Dir.
+	// Storage is where data lies. nil: files below Dir. Closing and removing
+	// wait for its reads and writes, so one that hangs holds them up.
 	Storage storage.Storage
 	// Choker makes the strategy of each torrent (C1-C5). nil: choke.Default.
 	Choker func() choke.Strategy
 
 	// Listen is the TCP address for incoming connections, one for all
 	// torrents: "host:port", or "host:first-last" for the first port of a range
-	// that is free (W15). "": ports 6881 to 6889, then any. "none": no listener.
+	// that is free. "": ports 6881 to 6889, then any. "none": no listener.
 	Listen string
 	// Network makes connections and listeners. nil: the operating system's.
 	Network Network
@@ -64,7 +65,7 @@ type Config struct {
 
 	// Reconnect is the wait before a lost connection that we had dialled is
 	// dialled again, and ReconnectRefused that before one that could not be
-	// made (W6). Both double with each failure and vary by a half. 0: 15 s and
+	// made. Both double with each failure and vary by a half. 0: 15 s and
 	// one minute. Peers that the program named itself begin at one second.
 	Reconnect, ReconnectRefused time.Duration
 	// Workers is how many goroutines hash, write and check. 0: one for each

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	dialRetry   = time.Second // when no handshake or connection is free
+	dialRetry   = time.Second      // when no handshake or connection is free
+	fullRetry   = 10 * time.Second // when the client has all the connections it may have
 	dialsATick  = 20
 	queueLimit  = 500 // requests that a peer may queue with us, announced as reqq
 	maxResolved = 16  // addresses taken of one name
@@ -44,8 +45,11 @@ type peering struct {
 func (p *peering) connect(now time.Time) time.Time {
 	t := p.t
 	st := t.g.Stats(now)
-	if st.Mode == swarm.Paused || st.Fault != nil {
+	if st.Mode == swarm.Paused || st.Fault != nil || t.life.idle() {
 		return time.Time{}
+	}
+	if t.c.peers.full() { // who is dialled now would be sent away again
+		return now.Add(fullRetry)
 	}
 	complete := st.Known && st.Left == 0
 	most := t.c.cfg.MaxPeersPerTorrent
@@ -114,6 +118,10 @@ func (p *peering) greeted(nc net.Conn, theirs *peerwire.Handshake, addr netip.Ad
 // stays: with join's on top of it, an idle peer keeps 8 KiB of stack, not 4.
 func (p *peering) join(nc net.Conn, theirs *peerwire.Handshake, addr netip.AddrPort, origin discover.Origin, outgoing bool) (*conn.Conn, error) {
 	t := p.t
+	if t.life.idle() { // the swarm lets peers in while it checks
+		nc.Close()
+		return nil, ErrPaused
+	}
 	if !t.c.peers.take() {
 		nc.Close()
 		return nil, swarm.ErrFull
@@ -134,6 +142,9 @@ func (p *peering) join(nc net.Conn, theirs *peerwire.Handshake, addr netip.AddrP
 	if err != nil {
 		t.c.peers.give()
 		return nil, err
+	}
+	if t.life.idle() { // since just now, and this one was not there to be closed
+		c.Close(ErrPaused)
 	}
 	t.emit(Event{Kind: EventPeerJoined, Addr: addr.String()})
 	t.poke()

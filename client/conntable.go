@@ -56,6 +56,19 @@ func (ct *connTable) drop(id swarm.PeerID, reason error) {
 	}
 }
 
+// closeAll closes every connection that is there.
+func (ct *connTable) closeAll(reason error) {
+	ct.mu.RLock()
+	conns := make([]*conn.Conn, 0, len(ct.m))
+	for _, e := range ct.m {
+		conns = append(conns, e.c)
+	}
+	ct.mu.RUnlock()
+	for _, c := range conns {
+		c.Close(reason)
+	}
+}
+
 func (ct *connTable) add(c *conn.Conn, dial netip.AddrPort) {
 	ct.mu.Lock()
 	if ct.m == nil {

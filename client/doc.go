@@ -21,7 +21,9 @@
 // HTTP client and the logger.
 //
 // Implemented here, together with the packages below it: BEP 3, 6, 9, 10, 12,
-// 15, 20, 23, 27. Not there yet: DHT, peer exchange, local discovery,
-// encryption, uTP, web seeds, file selection, resume records (a restart checks
-// the data again).
+// 15, 20, 23, 27, 31, 41, and parts of 7, 21 and 47. Of version 2 (BEP 52) a
+// hybrid torrent is used by its version 1 part.
+//
+// Not there yet: DHT, peer exchange, local discovery, encryption, uTP, web
+// seeds, file selection, resume records (a restart checks the data again).
 package client

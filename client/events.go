@@ -22,10 +22,9 @@ const (
 	EventPeerLeft                      // Addr, Err: why
 	EventTracker                       // URL was announced to; Err if that failed
 	EventChokerFailed                  // Err: the program's strategy was replaced by the default
-	EventListen                        // Err: accepting connections failed
 )
 
-var eventNames = [...]string{"state", "metadata", "piece", "hash-fail", "completed", "fault", "peer-joined", "peer-left", "tracker", "choker-failed", "listen"}
+var eventNames = [...]string{"state", "metadata", "piece", "hash-fail", "completed", "fault", "peer-joined", "peer-left", "tracker", "choker-failed"}
 
 // String returns the kind's name.
 func (k EventKind) String() string { return eventNames[min(int(k), len(eventNames)-1)] }
@@ -56,6 +55,7 @@ type hub struct {
 type subscription struct {
 	ring  []Event
 	lost  int
+	last  Event         // the newest of the lost
 	ready chan struct{} // capacity 1
 }
 
@@ -65,10 +65,9 @@ func (h *hub) publish(ev Event) {
 	for s := range h.subs {
 		if len(s.ring) == eventBuffer {
 			s.lost++
+			s.last = ev
 			continue
 		}
-		ev.Lost = s.lost
-		s.lost = 0
 		s.ring = append(s.ring, ev)
 		select {
 		case s.ready <- struct{}{}:
@@ -116,23 +115,32 @@ func (h *hub) unsubscribe(s *subscription) {
 	delete(h.subs, s)
 }
 
-// take returns what is there, and whether more can come.
+// take returns what is there, and whether more can come. Of what was lost the
+// newest comes all the same, so that the loss is told at once and the reader
+// ends with what is so now.
 func (h *hub) take(s *subscription) ([]Event, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	evs := s.ring
+	if s.lost > 0 {
+		s.last.Lost = s.lost - 1
+		evs = append(evs, s.last)
+		s.lost, s.last = 0, Event{}
+	}
 	s.ring = nil
 	return evs, !h.done
 }
 
 // Events yields what happens to the torrent from the call on, until ctx ends
 // or the torrent is closed. It never holds the torrent up: a reader that is more
-// than 256 events behind loses some, and the next one says how many.
+// than 256 events behind loses some, but never the newest, which says how many. It is for
+// one range; ctx must end if there is none.
 func (t *Torrent) Events(ctx context.Context) iter.Seq[Event] {
 	s := t.events.subscribe()
-	context.AfterFunc(ctx, func() { t.events.unsubscribe(s) })
+	stop := context.AfterFunc(ctx, func() { t.events.unsubscribe(s) })
 	return func(yield func(Event) bool) {
 		defer t.events.unsubscribe(s)
+		defer stop() // else ctx would keep the torrent for as long as it lives
 		for {
 			evs, open := t.events.take(s)
 			for _, ev := range evs {

@@ -96,6 +96,12 @@ func (s *slots) take() bool {
 	return true
 }
 
+func (s *slots) full() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.max > 0 && s.used >= s.max
+}
+
 func (s *slots) give() {
 	s.mu.Lock()
 	s.used--

@@ -2,10 +2,12 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/metainfo"
 	"github.com/seed1734be99/starling/piece"
@@ -23,11 +25,15 @@ type life struct {
 	store storage.Storage
 	dir   string
 
+	turn    sync.Mutex // held while swarm and trackers are told; taken before mu
+	telling sync.Mutex // held while a change of state is told: in their order
+
 	mu      sync.Mutex
 	name    string
 	info    *metainfo.Info
 	data    storage.Torrent
-	opening bool // the metadata came, from a file or from peers
+	opening bool   // the metadata came, from a file or from peers
+	raw     []byte // metadata that could not be used: Resume tries again
 	paused  bool
 	trust   bool          // the first check is left out
 	checks  bool          // the first check is done
@@ -74,13 +80,20 @@ func (l *life) learn(info *metainfo.Info, raw []byte) error {
 	if info == nil || !l.first() {
 		return nil
 	}
-	l.t.emit(Event{Kind: EventMetadata})
 	err := l.open(info, raw)
 	if err != nil {
-		l.failed(err)
-		l.halt(err)
+		l.unusable(raw, err)
 	}
 	return err
+}
+
+// unusable puts metadata aside: the torrent stands still until Resume.
+func (l *life) unusable(raw []byte, err error) {
+	l.mu.Lock()
+	l.raw = raw
+	l.mu.Unlock()
+	l.failed(err)
+	l.settle()
 }
 
 // first claims the opening of the content; there is one.
@@ -102,9 +115,7 @@ func (l *life) begin(info *metainfo.Info, raw []byte) error {
 		}
 		return l.open(info, raw)
 	}
-	if !l.paused {
-		l.run()
-	}
+	l.settle()
 	return nil
 }
 
@@ -118,18 +129,26 @@ func (l *life) open(info *metainfo.Info, raw []byte) error {
 		l.mu.Unlock()
 		return fmt.Errorf("client: %w", err)
 	}
+	l.turn.Lock() // until the swarm knows what l.info says it does: for a recheck
 	l.mu.Lock()
 	if l.gone != nil {
 		l.mu.Unlock()
+		l.turn.Unlock()
 		data.Close()
 		return l.gone
 	}
 	l.info, l.data, l.name = info, data, info.Name
+	l.raw, l.fault = nil, nil // of an opening before
 	t.env.Data = data
+	if info.Private && !t.c.cfg.NoTrackers { // BEP 27: whoever was named before the metadata came
+		t.peers.known.OnlyOf(discover.OriginTracker)
+	}
 	l.mu.Unlock()
 	var eff swarm.Effects
 	t.g.SetMetadata(raw)
 	t.g.SetContent(swarm.Content{Layout: info.Layout(), Sums: info.Pieces}, time.Now(), &eff)
+	l.turn.Unlock()
+	t.emit(Event{Kind: EventMetadata})
 	t.carry(&eff, nil)
 	l.check(l.trust)
 	return nil
@@ -157,45 +176,74 @@ func (l *life) check(trust bool) {
 		}
 	}
 	var eff swarm.Effects
-	l.t.g.Check(candidates, trusted, time.Now(), &eff)
+	l.turn.Lock()
+	if _, gone := l.wanted(); gone == nil {
+		l.t.g.Check(candidates, trusted, time.Now(), &eff)
+	}
+	l.turn.Unlock()
 	l.notify()
 	l.t.carry(&eff, nil)
 }
 
 // checked follows the end of a check: the torrent runs unless it is paused.
 func (l *life) checked() {
+	l.makeEmpty()
 	l.mu.Lock()
 	l.checks = true
-	run, data := !l.paused && l.gone == nil, l.data
+	l.mu.Unlock()
+	l.settle()
+}
+
+// makeEmpty makes files of no bytes, which no write would make.
+func (l *life) makeEmpty() {
+	l.mu.Lock()
+	data := l.data
 	l.mu.Unlock()
 	if e, ok := data.(storage.EmptyCreator); ok && l.t.g.Stats(time.Now()).Left == 0 {
-		if err := e.CreateEmpty(); err != nil { // files of no bytes, which no write would make
+		if err := e.CreateEmpty(); err != nil {
 			l.failed(err)
 		}
 	}
-	if run {
-		l.run()
-	} else {
-		l.halt(ErrPaused)
-		l.notify()
-	}
 }
 
-// run lets peers in, connects, and announces.
-func (l *life) run() {
-	t := l.t
-	var eff swarm.Effects
-	now := time.Now()
-	t.g.Start(now, &eff)
-	t.trackers.start(now)
-	t.carry(&eff, nil)
+// wanted tells what the program said last: whether it lets the torrent run,
+// and why it is closed.
+func (l *life) wanted() (run bool, gone error) {
 	l.mu.Lock()
-	over := l.paused || l.gone != nil // while this ran: what was said last holds
-	l.mu.Unlock()
-	if over {
+	defer l.mu.Unlock()
+	return !l.paused && l.raw == nil && l.gone == nil, l.gone
+}
+
+// idle reports whether there are to be no peers.
+func (l *life) idle() bool {
+	run, _ := l.wanted()
+	return !run
+}
+
+// settle makes the swarm and the trackers do what is wanted: let peers in,
+// connect and announce, or not. One at a time: the last who comes sees what
+// was said last. A check goes on in any case, and settles in the end.
+func (l *life) settle() {
+	t, now := l.t, time.Now()
+	var eff swarm.Effects
+	l.turn.Lock()
+	run, gone := l.wanted()
+	checking := t.g.Stats(now).ToCheck > 0
+	switch {
+	case gone != nil: // shut does the rest
+	case !run:
 		t.trackers.stop(now)
-		l.halt(ErrPaused)
+		if checking {
+			t.peers.conns.closeAll(ErrPaused)
+		} else {
+			t.g.Pause(ErrPaused, &eff)
+		}
+	case !checking:
+		t.g.Start(now, &eff)
+		t.trackers.start(now)
 	}
+	l.turn.Unlock()
+	t.carry(&eff, nil)
 	l.notify()
 	t.poke()
 }
@@ -204,9 +252,11 @@ func (l *life) run() {
 func (l *life) halt(reason error) {
 	var eff swarm.Effects
 	l.t.g.Pause(reason, &eff)
+	defer l.t.c.trim()
 	l.t.carry(&eff, nil)
 }
 
+// verified reports whether the first check is done, and no other runs.
 func (l *life) verified() bool {
 	l.mu.Lock()
 	checks := l.checks
@@ -214,7 +264,10 @@ func (l *life) verified() bool {
 	return checks && !l.checking()
 }
 
-func (l *life) checking() bool { return l.t.g.Stats(time.Now()).Mode == swarm.Checking }
+func (l *life) checking() bool {
+	s := l.t.g.Stats(time.Now())
+	return s.Mode == swarm.Checking || s.ToCheck > 0
+}
 
 func (l *life) pause() {
 	l.mu.Lock()
@@ -224,39 +277,35 @@ func (l *life) pause() {
 	}
 	l.paused = true
 	l.mu.Unlock()
-	l.t.trackers.stop(time.Now())
-	if !l.checking() { // a check goes on, and looks at paused in the end
-		l.halt(ErrPaused)
-	}
-	l.mu.Lock()
-	again := !l.paused && l.gone == nil // resumed meanwhile
-	l.mu.Unlock()
-	if again && !l.checking() {
-		l.run()
-		return
-	}
-	l.notify()
-	l.t.poke()
+	l.settle()
 }
 
+// resume lets the torrent run, and tries again what failed.
 func (l *life) resume() {
 	l.mu.Lock()
 	if l.gone != nil {
 		l.mu.Unlock()
 		return
 	}
-	l.paused, l.fault = false, nil
+	raw, checks := l.raw, l.checks
+	l.paused, l.fault, l.raw = false, nil, nil
 	l.mu.Unlock()
-	if l.checking() {
-		l.notify()
-		return
+	if checks {
+		l.makeEmpty()
 	}
-	l.run()
+	l.settle()
+	if raw != nil {
+		l.gotMetadata(raw)
+	}
 }
 
+// recheck forgets a fault too: what was wrong with the disk is looked at anew.
 func (l *life) recheck(ctx context.Context) error {
 	l.mu.Lock()
 	known, gone := l.info != nil, l.gone
+	if known && gone == nil {
+		l.fault = nil
+	}
 	l.mu.Unlock()
 	switch {
 	case gone != nil:
@@ -277,12 +326,10 @@ func (l *life) gotMetadata(raw []byte) {
 		if !l.first() {
 			return
 		}
-		l.t.emit(Event{Kind: EventMetadata})
 		err = l.open(info, raw)
 	}
 	if err != nil {
-		l.failed(fmt.Errorf("metadata: %w", err))
-		l.halt(err)
+		l.unusable(raw, fmt.Errorf("metadata: %w", err))
 	}
 }
 
@@ -307,6 +354,8 @@ func (l *life) notify() {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	l.mu.Unlock()
+	l.telling.Lock()
+	defer l.telling.Unlock()
 	now := l.t.Stats().State
 	l.mu.Lock()
 	news := now != l.told
@@ -351,7 +400,9 @@ func (l *life) shut(ctx context.Context, reason error, deleteData bool) error {
 	l.mu.Unlock()
 	t.cancel()
 	t.c.clock.drop(&t.clock)
+	l.turn.Lock() // behind it nobody starts anything
 	t.trackers.end(time.Now())
+	l.turn.Unlock()
 	l.halt(reason)
 	t.group.Close()
 	var wg sync.WaitGroup
@@ -369,8 +420,11 @@ func (l *life) flush(data storage.Torrent, deleteData bool) error {
 	if data == nil {
 		return nil
 	}
-	if r, ok := data.(storage.Remover); ok && deleteData {
+	if !deleteData {
+		return data.Close()
+	}
+	if r, ok := data.(storage.Remover); ok {
 		return r.Remove()
 	}
-	return data.Close()
+	return errors.Join(data.Close(), fmt.Errorf("client: %s: its storage can't delete data: %w", l.t.Name(), errors.ErrUnsupported))
 }

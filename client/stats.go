@@ -108,8 +108,8 @@ func (t *Torrent) Stats() Stats {
 	t.life.mu.Lock()
 	name, state, fault := t.life.nameLocked(), t.life.stateLocked(&s), t.life.fault
 	t.life.mu.Unlock()
-	if fault == nil {
-		fault = s.Fault
+	if fault == nil && s.Fault != nil { // news that life has not heard yet
+		fault = &FaultError{Torrent: name, Err: s.Fault}
 	}
 	st := Stats{
 		Name: name, Hashes: t.hashes, State: state, Fault: fault, Added: t.added,

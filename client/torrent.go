@@ -122,7 +122,7 @@ func (t *Torrent) Wait(ctx context.Context) error {
 			return false, s.Fault
 		}
 		s := t.g.Stats(time.Now())
-		return s.Known && s.Left == 0 && s.Mode != swarm.Checking, nil
+		return s.Known && s.Left == 0 && t.life.verified(), nil
 	})
 }
 
@@ -143,7 +143,10 @@ func (t *Torrent) Metadata(ctx context.Context) (*metainfo.Info, error) {
 	err := t.life.await(ctx, func() (bool, error) {
 		t.life.mu.Lock()
 		defer t.life.mu.Unlock()
-		return t.life.info != nil, t.life.fault
+		if t.life.info != nil {
+			return true, nil
+		}
+		return false, t.life.fault
 	})
 	return t.Info(), err
 }
@@ -161,7 +164,8 @@ func (t *Torrent) Resume() { t.life.resume() }
 // Before the metadata is known it fails with ErrNoMetadata.
 func (t *Torrent) Recheck(ctx context.Context) error { return t.life.recheck(ctx) }
 
-// SetLimits changes the torrent's own rates, in bytes per second; 0 is none.
+// SetLimits changes the torrent's own rates, in bytes per second; 0 is none. It
+// takes effect with the next bytes; what waits for the old rate goes on waiting.
 func (t *Torrent) SetLimits(l Limits) error {
 	if l.Upload < 0 || l.Download < 0 {
 		return errors.New("client: SetLimits: a limit is negative")

@@ -16,14 +16,14 @@ import (
 // BuildOptions say what [Build] writes beside names and hashes. The zero value
 // is good: all is chosen, or left out.
 type BuildOptions struct {
-	Name         string     // of the file or folder; "": as it is on disk
-	PieceLength  int64      // 0: chosen by [AutoPieceLength]
-	Private      bool       // BEP 27
-	Source       string     // written into the info dictionary
-	Trackers     [][]string // in tiers (BEP 12)
-	WebSeeds     []string   // BEP 19
-	Comment      string
-	CreatedBy    string
+	Name         string                  // of the file or folder; "": as it is on disk
+	PieceLength  int64                   // 0: chosen by [AutoPieceLength]
+	Private      bool                    // BEP 27
+	Source       string                  // written into the info dictionary
+	Trackers     [][]string              // in tiers (BEP 12)
+	WebSeeds     []string                // BEP 19
+	Comment      string                  // free text
+	CreatedBy    string                  // the program that made it; "": none is named
 	CreationDate time.Time               // zero: none, so that equal files make an equal torrent
 	Progress     func(done, total int64) // called with the bytes hashed, never twice at once, from several goroutines
 	Workers      int                     // how many pieces are hashed at once; 0: as many as there are CPUs

@@ -146,6 +146,13 @@ func (p *Picker) Needs(i int) bool { return p.wanted.Has(i) && !p.have.Has(i) }
 // NumNeeded is the number of pieces wanted and not had.
 func (p *Picker) NumNeeded() int { return p.needed }
 
+// Parole tells whether piece i has failed, so that one peer at a time is asked
+// for it.
+func (p *Picker) Parole(i int) bool {
+	_, alone := p.parole[i]
+	return alone
+}
+
 // Partials is the number of wanted pieces begun and not whole.
 func (p *Picker) Partials() int { return len(p.parts.in[open]) + len(p.parts.in[full]) }
 

@@ -35,8 +35,8 @@ func (e Event) String() string {
 // torrent's session; zero means none.
 type Request struct {
 	InfoHash, PeerID           [20]byte
-	Port                       uint16
-	Uploaded, Downloaded, Left int64 // bytes; the first two count since [Started]
+	Port                       uint16 // where we listen
+	Uploaded, Downloaded, Left int64  // bytes; the first two count since [Started]
 	Event                      Event
 	NumWant                    int // how many peers we would like; negative: as the tracker thinks fit. [Stopped] always asks for none
 	Key                        uint32

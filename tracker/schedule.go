@@ -47,6 +47,7 @@ type Schedule struct {
 	walk     int    // counts walks through the tiers
 	current  *entry // who answered the last walk; nil: nobody did
 	flying   *entry // whose announce, other than Stopped, is under way
+	late     bool   // the download has finished since the session ended
 	// walking says that a walk has begun; nextWalk is when the next one does,
 	// zero for not before something happens.
 	walking  bool
@@ -84,17 +85,26 @@ func (s *Schedule) Start(now time.Time, complete bool) {
 	s.session++
 	s.current, s.flying = nil, nil
 	s.walking, s.nextWalk = false, now
+	late := s.late && complete
+	s.late = false
 	for _, e := range s.tiers.all() {
+		owes := late && e.tried
 		e.startSession()
+		e.owesCompleted = owes
 	}
 }
 
-// Complete says that the download has finished.
+// Complete says that the download has finished. That it did behind Stop, as when
+// the last piece was being written, is told in the next session.
 func (s *Schedule) Complete(now time.Time) {
-	if !s.running || s.complete {
+	if s.complete {
 		return
 	}
 	s.complete = true
+	if !s.running {
+		s.late = true
+		return
+	}
 	for _, e := range s.tiers.all() {
 		e.owesCompleted = e.tried
 	}
@@ -176,7 +186,7 @@ func (s *Schedule) nextStopped() (Due, bool) {
 			e.owesCompleted = false
 			return s.due(e, Completed, 0), true
 		default:
-			e.owesStopped, e.started = false, false
+			e.owesStopped, e.started, e.leaving = false, false, true
 			return s.due(e, Stopped, 0), true
 		}
 	}
@@ -217,6 +227,12 @@ func (s *Schedule) step(now time.Time) (Due, bool) {
 			s.walking, s.nextWalk = false, earliest(again, e.notBefore)
 			return Due{}, false
 		}
+		if e.leaving {
+			// Started would race the farewell of the session before, and the
+			// tracker could take that for the later one. It ends before long.
+			s.nextWalk = time.Time{}
+			return Due{}, false
+		}
 		e.walk = s.walk
 		s.flying = e
 		event := None
@@ -243,6 +259,9 @@ func (s *Schedule) Done(due Due, now time.Time, resp *Response, err error) {
 		return
 	}
 	e.flying--
+	if due.Event == Stopped {
+		e.leaving = false
+	}
 	e.last = now
 	mine := due.session == s.session
 	if mine && s.flying == e && due.Event != Stopped {

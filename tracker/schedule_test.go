@@ -264,7 +264,7 @@ func TestScheduleAnyHistory(t *testing.T) {
 		type told struct{ started, asked, completed, done bool }
 		know := make(map[string]*told)
 		var flying []Due
-		running, complete := false, false
+		running, complete, late := false, false, false
 		for step := range 400 {
 			if len(flying) > 0 && rnd.IntN(3) > 0 {
 				i := rnd.IntN(len(flying))
@@ -286,7 +286,14 @@ func TestScheduleAnyHistory(t *testing.T) {
 			case 0:
 				if !running {
 					running, complete = true, rnd.IntN(3) == 0
-					clear(know)
+					for url, k := range know {
+						if k.asked && late && complete {
+							know[url] = &told{completed: true}
+						} else {
+							delete(know, url)
+						}
+					}
+					late = false
 					// What was under way belongs to the past.
 					for _, due := range flying {
 						s.Done(due, now, nil, errors.New("cut off"))
@@ -295,12 +302,13 @@ func TestScheduleAnyHistory(t *testing.T) {
 					s.Start(now, complete)
 				}
 			case 1:
+				late = late || !running && !complete
 				if running && !complete {
-					complete = true
 					for _, k := range know {
 						k.completed = k.asked
 					}
 				}
+				complete = true
 				s.Complete(now)
 			case 2:
 				if rnd.IntN(3) == 0 {
@@ -348,6 +356,58 @@ func TestScheduleAnyHistory(t *testing.T) {
 
 // RT16: the back-off grows to an hour and no further, each wait a quarter more
 // or less.
+// The last piece is written when the session is over already: the next one tells
+// of the completion, once, to who was told of the download.
+func TestCompletedBehindStop(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := NewSchedule([][]string{{"http://a/"}}, nil)
+	tell := func(want Event) {
+		t.Helper()
+		due, ok, _ := s.Next(now)
+		require.True(t, ok, "want %v", want)
+		require.Equal(t, want, due.Event)
+		s.Done(due, now, &Response{}, nil)
+	}
+	nothing := func() {
+		t.Helper()
+		due, ok, _ := s.Next(now)
+		require.False(t, ok, "%v", due.Event)
+	}
+	s.Start(now, false)
+	tell(Started)
+	s.Stop(now)
+	s.Complete(now)
+	tell(Stopped)
+	s.Start(now, true)
+	tell(Started)
+	tell(Completed)
+	s.Stop(now)
+	tell(Stopped)
+	s.Start(now, true)
+	tell(Started)
+	nothing()
+}
+
+// Started waits for the farewell of the session before.
+func TestStartedBehindStopped(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	s := NewSchedule([][]string{{"http://a/"}}, nil)
+	s.Start(now, false)
+	due, _, _ := s.Next(now)
+	s.Done(due, now, &Response{}, nil)
+	s.Stop(now)
+	farewell, ok, _ := s.Next(now)
+	require.True(t, ok)
+	s.Start(now, false)
+	_, ok, wake := s.Next(now)
+	require.False(t, ok, "two announces to one tracker at once")
+	require.Zero(t, wake, "until the farewell has ended")
+	s.Done(farewell, now, &Response{}, nil)
+	due, ok, _ = s.Next(now)
+	require.True(t, ok)
+	require.Equal(t, Started, due.Event)
+}
+
 func TestBackoff(t *testing.T) {
 	s := NewSchedule(nil, nil)
 	for fails, want := range map[int]time.Duration{

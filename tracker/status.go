@@ -56,7 +56,8 @@ type entry struct {
 	url       string
 	trackerID string // BEP 3 practice: kept when a later answer omits it
 	retired   bool
-	flying    int // announces under way
+	flying    int  // announces under way
+	leaving   bool // one of them is Stopped
 
 	// Of this session.
 	tried         bool // Started was sent

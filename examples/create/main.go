@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // complain writes an error as one line, whatever is in its text.
 func complain(w io.Writer, err error) {
-	fmt.Fprintf(w, "create: %s\n", printable(err.Error()))
+	fmt.Fprintf(w, "create: %s\n", printable(strings.TrimPrefix(err.Error(), "metainfo: ")))
 }
 
 // printable escapes what a terminal would not show as it is: names of files

@@ -107,12 +107,31 @@ func (b *bars) finish() {
 	}
 }
 
-// shorten leaves out the middle of a long name.
+// shorten leaves out the middle of a name that needs more columns than most.
 func shorten(s string, most int) string {
-	r := []rune(s)
-	if len(r) <= most {
+	if columns(s) <= most {
 		return s
 	}
-	half := (most - 1) / 2
-	return string(r[:half]) + "…" + string(r[len(r)-half:])
+	r, half := []rune(s), (most-1)/2
+	head, tail := 0, len(r)
+	for room := half - columns(string(r[0])); room >= 0; room -= columns(string(r[head])) {
+		head++
+	}
+	for room := half - columns(string(r[tail-1])); room >= 0; room -= columns(string(r[tail-1])) {
+		tail--
+	}
+	return string(r[:head]) + "…" + string(r[tail:])
+}
+
+// columns is how wide a terminal shows s, roughly: signs of East Asian
+// scripts and pictures need two columns each.
+func columns(s string) int {
+	var n int
+	for _, r := range s {
+		n++
+		if r >= 0x1f300 || r >= 0x2e80 && r <= 0xd7ff || r >= 0xff01 && r <= 0xff60 || r >= 0x1100 && r <= 0x115f {
+			n++
+		}
+	}
+	return n
 }

@@ -138,7 +138,7 @@ func (r *row) doing(st *client.Stats) string {
 	if word := r.standstill(st); word != "" {
 		return word
 	}
-	return fmt.Sprintf("down %s/s, up %s/s, %d peers%s", size(st.DownRate), size(st.UpRate), st.Peers, r.outlook(st))
+	return fmt.Sprintf("down %s/s, up %s/s, %s%s", size(st.DownRate), size(st.UpRate), peers(st), r.outlook(st))
 }
 
 // brief is doing in few columns.
@@ -147,7 +147,7 @@ func (r *row) brief(st *client.Stats) string {
 		return word
 	}
 	down, up := strings.TrimSuffix(size(st.DownRate), "iB"), strings.TrimSuffix(size(st.UpRate), "iB")
-	return fmt.Sprintf("↓%s ↑%s, %d peers%s", down, up, st.Peers, r.outlook(st))
+	return fmt.Sprintf("↓%s ↑%s, %s%s", down, up, peers(st), r.outlook(st))
 }
 
 // standstill says why nothing comes or goes; "": something may.
@@ -158,9 +158,16 @@ func (r *row) standstill(st *client.Stats) string {
 	case st.Peers == 0 && !st.Complete():
 		return "no peers yet" + r.trouble()
 	case st.State == client.NoInfo:
-		return fmt.Sprintf("%s, %d peers", st.State, st.Peers)
+		return fmt.Sprintf("%s, %s", st.State, peers(st))
 	}
 	return ""
+}
+
+func peers(st *client.Stats) string {
+	if st.Peers == 1 {
+		return "1 peer"
+	}
+	return strconv.Itoa(st.Peers) + " peers"
 }
 
 // outlook is the time left, and what the row says of itself.
@@ -188,7 +195,10 @@ func (r *row) trouble() string {
 // result says in one line what has become of a torrent.
 func result(name string, st *client.Stats, took time.Duration) string {
 	word := "complete, " + size(st.Length)
-	if !st.Complete() {
+	switch {
+	case st.Pieces == 0:
+		word = "no metadata yet"
+	case !st.Complete():
 		word = percent(st) + " of " + size(st.Length)
 	}
 	if st.Downloaded+st.Uploaded > 0 {
@@ -244,5 +254,5 @@ func text(err error) string {
 	if err == nil {
 		return ""
 	}
-	return strings.TrimPrefix(err.Error(), "client: ")
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "client: "), "metainfo: ")
 }

@@ -46,6 +46,8 @@ func TestPrintable(t *testing.T) {
 func TestShorten(t *testing.T) {
 	require.Equal(t, "short", shorten("short", 10))
 	require.Equal(t, "debi….iso", shorten("debian-13.iso", 10))
+	require.Equal(t, "椋鳥…椋鳥", shorten("椋鳥椋鳥椋鳥椋鳥", 10))
+	require.Equal(t, "椋鳥の群れ", shorten("椋鳥の群れ", 10))
 }
 
 func TestBytesFlag(t *testing.T) {

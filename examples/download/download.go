@@ -75,7 +75,7 @@ func isURL(s string) bool    { return hasScheme(s, "http:") || hasScheme(s, "htt
 
 // hasScheme ignores case, as RFC 3986 says.
 func hasScheme(s, scheme string) bool {
-	return len(s) > len(scheme) && strings.EqualFold(s[:len(scheme)], scheme)
+	return len(s) >= len(scheme) && strings.EqualFold(s[:len(scheme)], scheme)
 }
 
 // addAll adds every source; one that is named twice counts once.

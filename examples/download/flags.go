@@ -56,7 +56,7 @@ func flagSet(o *options) *flag.FlagSet {
 	} {
 		fs.BoolFunc(f[0], f[1]+" (not built yet)", o.notBuilt(f[0]))
 	}
-	fs.StringVar(&o.encryption, "encryption", "disable", "prefer, require or disable encrypted connections (only disable is built yet)")
+	fs.StringVar(&o.encryption, "encryption", "disable", "`mode` of connections: prefer, require or disable encryption (only disable is built yet)")
 	fs.BoolVar(&o.seed, "seed", false, "go on seeding when all is complete, until interrupted")
 	fs.BoolVar(&o.check, "check", false, "only verify what -dir holds; needs no network")
 	fs.StringVar(&o.glob, "select", "", "download only the files that `glob` matches (not built yet)")
@@ -72,10 +72,13 @@ func flagSet(o *options) *flag.FlagSet {
 func (o *options) notBuilt(name string) func(string) error {
 	return func(s string) error {
 		on, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("it is neither true nor false")
+		}
 		if on {
 			o.wanted = append(o.wanted, name)
 		}
-		return err
+		return nil
 	}
 }
 
@@ -110,6 +113,8 @@ func (o *options) validate() error {
 		return errors.New("-sequential: downloading in order is not built yet; leave it out")
 	case o.memory != 0 && o.memory < client.MinMemory:
 		return fmt.Errorf("-memory %d: it is at least 8M", o.memory)
+	case o.dir == "":
+		return errors.New("-dir: it names no folder")
 	case o.quiet && o.json:
 		return errors.New("-quiet and -json exclude each other")
 	case o.check && o.seed:

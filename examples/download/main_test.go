@@ -200,7 +200,7 @@ func TestInterrupted(t *testing.T) {
 		interrupt()
 		var stdout bytes.Buffer
 		require.Equal(t, exitInterrupted, run(ctx, with("-dir", t.TempDir(), evil), &stdout, io.Discard))
-		require.Contains(t, stdout.String(), "_[31mred_: 0% of 0 B")
+		require.Contains(t, stdout.String(), "_[31mred_: no metadata yet")
 		require.NotContains(t, stdout.String(), "\x1b")
 	})
 }

@@ -62,7 +62,7 @@ func demo(ctx context.Context, show display) (err error) {
 	if err := s.begin(ctx); err != nil {
 		return err
 	}
-	show.say(fmt.Sprintf("a tracker, a seed that sends %s/s, and %d leeches on loopback; %s in %d files",
+	show.say(fmt.Sprintf("a tracker, a seed (%s/s) and %d leeches on loopback; %s in %d files",
 		size(seedRate), leechCount, size(s.meta.Info.Length()), len(sampleFiles)))
 	began := time.Now()
 	show.begin(s.rows())

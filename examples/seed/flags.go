@@ -66,7 +66,7 @@ func flagSet(o *options) *flag.FlagSet {
 	} {
 		fs.BoolFunc(f[0], f[1]+" (not built yet)", o.notBuilt(f[0]))
 	}
-	fs.StringVar(&o.encryption, "encryption", "disable", "prefer, require or disable encrypted connections (only disable is built yet)")
+	fs.StringVar(&o.encryption, "encryption", "disable", "`mode` of connections: prefer, require or disable encryption (only disable is built yet)")
 	fs.Var(&o.maxUp, "max-upload", "most bytes per second to upload: a `rate` like 500K or 2M; 0: no limit")
 	fs.Var(&o.memory, "memory", "most bytes of payload to keep in memory: a `size` like 64M (default 64M)")
 	return fs
@@ -75,10 +75,13 @@ func flagSet(o *options) *flag.FlagSet {
 func (o *options) notBuilt(name string) func(string) error {
 	return func(s string) error {
 		on, err := strconv.ParseBool(s)
+		if err != nil {
+			return errors.New("it is neither true nor false")
+		}
 		if on {
 			o.wanted = append(o.wanted, name)
 		}
-		return err
+		return nil
 	}
 }
 

@@ -59,6 +59,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // complain writes an error as one line, whatever is in its text.
 func complain(w io.Writer, err error) {
-	text := strings.TrimPrefix(err.Error(), "client: ")
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "client: "), "metainfo: ")
 	fmt.Fprintf(w, "seed: %s\n", printable(text))
 }

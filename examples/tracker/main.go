@@ -32,13 +32,17 @@ func main() {
 // run is the program: it returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("tracker", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	httpAddr := flags.String("http", ":6969", "address to answer HTTP announces and scrapes on")
-	udpAddr := flags.String("udp", "", "address to answer UDP announces on (not built yet)")
+	flags.SetOutput(io.Discard) // errors are told in one line
+	httpAddr := flags.String("http", ":6969", "`address` to answer HTTP announces and scrapes on")
+	udpAddr := flags.String("udp", "", "`address` to answer UDP announces on (not built yet)")
 	switch err := flags.Parse(args); {
 	case errors.Is(err, flag.ErrHelp):
+		fmt.Fprintln(stdout, "tracker [flags]")
+		flags.SetOutput(stdout)
+		flags.PrintDefaults()
 		return 0
 	case err != nil:
+		fmt.Fprintln(stderr, "tracker:", err)
 		return 2
 	case flags.NArg() > 0:
 		fmt.Fprintf(stderr, "tracker: unexpected argument %q\n", flags.Arg(0))

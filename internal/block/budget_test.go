@@ -138,3 +138,41 @@ func BenchmarkGet(b *testing.B) {
 		})
 	}
 }
+
+// TestBorrowLeavesRoom: buffers that are borrowed never take more than half,
+// nor large ones what small ones need; and WaitBorrow means Borrow.
+func TestBorrowLeavesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := NewPool(8 << 20)
+		var large, small [][]byte
+		for b := p.Borrow(256 << 10); b != nil; b = p.Borrow(256 << 10) {
+			large = append(large, b)
+		}
+		require.EqualValues(t, 2<<20, p.Used())
+		for b := p.Borrow(20 << 10); b != nil; b = p.Borrow(20 << 10) {
+			small = append(small, b)
+		}
+		require.EqualValues(t, 4<<20, p.Used())
+		require.Zero(t, p.Slabs())
+		slab := p.Get(1<<20, 2<<20)
+		require.NotNil(t, slab)
+		require.EqualValues(t, 1<<20, p.Slabs())
+		require.EqualValues(t, 0, p.Lacks(1<<20, 2<<20))
+		require.EqualValues(t, 1<<20, p.Lacks(1<<20, 3<<20))
+
+		ended := make(chan bool, 1)
+		go func() { ended <- p.WaitBorrow(20<<10, nil) }()
+		synctest.Wait()
+		p.Put(slab)
+		synctest.Wait()
+		require.Empty(t, ended, "memory of the other kind is of no use")
+		p.Return(small[0])
+		require.True(t, <-ended)
+		small[0] = p.Borrow(20 << 10)
+		require.NotNil(t, small[0])
+		for _, b := range append(large, small...) {
+			p.Return(b)
+		}
+		require.Zero(t, p.Used())
+	})
+}

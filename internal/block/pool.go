@@ -13,6 +13,8 @@ const (
 	// MaxSize is the largest buffer that a pool keeps for reuse. Larger ones
 	// are lent out too, and left to the garbage collector afterwards.
 	MaxSize = 1 << maxShift
+
+	smallSize = 32 << 10 // see Borrow
 )
 
 // A Pool lends out buffers within a budget of bytes. Create one with
@@ -104,8 +106,8 @@ func (p *Pool) put(b []byte) {
 
 // Borrow is Get for a buffer that bytes only pass through: it counts against
 // the limit, but not in [Pool.Slabs]. At most half of the limit is lent out so:
-// who holds such a buffer may be waiting for memory of the other kind. Return
-// takes it back.
+// who holds such a buffer may be waiting for memory of the other kind. Large
+// ones leave half of that to small ones. Return takes it back.
 func (p *Pool) Borrow(n int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +122,11 @@ func (p *Pool) Borrow(n int) []byte {
 // lends reports whether Borrow would lend out n bytes.
 func (p *Pool) lends(n int) bool {
 	_, size := class(n)
-	return p.used+int64(size) <= p.limit && p.aside+int64(size) <= p.limit/2
+	most := p.limit / 2
+	if size > smallSize {
+		most /= 2
+	}
+	return p.used+int64(size) <= p.limit && p.aside+int64(size) <= most
 }
 
 // Return takes back what Borrow lent out.
@@ -164,6 +170,15 @@ func (p *Pool) Trim(keep int64) {
 func (p *Pool) Wait(n, headroom int64, done <-chan struct{}) bool {
 	_, size := class(int(n)) // as Get counts it
 	return p.wait(func() bool { return p.used+int64(size)+headroom <= p.limit }, done)
+}
+
+// Lacks returns how many bytes have to come back until Wait returns for n; 0:
+// none.
+func (p *Pool) Lacks(n, headroom int64) int64 {
+	_, size := class(int(n))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return max(p.used+int64(size)+headroom-p.limit, 0)
 }
 
 // WaitBorrow is Wait for Borrow.

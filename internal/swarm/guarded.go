@@ -125,6 +125,17 @@ func (g *Guarded) Fill(id PeerID, now time.Time, maxRun int, out *Out) bool {
 	return p != nil && g.s.sending.fill(p, g.s.at(now), maxRun, out)
 }
 
+// Control hands a writer that has to wait before it may send its run what is to
+// be sent meanwhile: control bytes, perhaps none. The run stays as it is.
+func (g *Guarded) Control(id PeerID, now time.Time, out *Out) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out.Control = out.Control[:0]
+	if p := g.s.members.get(id); p != nil {
+		g.s.sending.control(p, g.s.at(now), out)
+	}
+}
+
 // Sent counts the payload of blocks wholly written to a peer.
 func (g *Guarded) Sent(id PeerID, now time.Time, n int64) {
 	g.mu.Lock()

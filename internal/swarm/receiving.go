@@ -306,25 +306,6 @@ func (r *receiving) evict(need int64, at, idle stamp, eff *Effects) {
 	}
 }
 
-// relieve makes room as long as readers wait for it: what was evicted when they
-// began to wait may not have been enough, or have been taken by others. What is
-// not here has to come from other torrents.
-func (r *receiving) relieve(at stamp, eff *Effects) {
-	pool := r.s.pool
-	short := pool.Used() + min(SlabSize, pool.Limit()/2) + r.reserve - pool.Limit()
-	if short <= 0 {
-		return
-	}
-	for p := range r.s.members.all {
-		if p.held > 0 {
-			jobs := eff.Jobs
-			r.evict(short, at, 0, eff)
-			eff.Starved = eff.Starved || eff.Jobs == jobs
-			return
-		}
-	}
-}
-
 // markSought finds out which landings blocks are under way to. Requests come
 // in runs of one piece, so that there are few look-ups.
 func (r *receiving) markSought() {

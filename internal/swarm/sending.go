@@ -61,6 +61,14 @@ func (o *sending) fill(p *peer, at stamp, maxRun int, out *Out) bool {
 	return true
 }
 
+// control is fill without a run, for a writer that has one already.
+func (o *sending) control(p *peer, at stamp, out *Out) {
+	o.appendHaves(p)
+	if p.out.swap(out); len(out.Control) > 0 {
+		p.lastSent = at
+	}
+}
+
 // popRun takes the run of adjacent requests at the head, of at most max blocks.
 func (o *sending) popRun(b *outbox, out *Out, max int) {
 	for b.head < len(b.queue) && len(out.Run) < max {

@@ -36,7 +36,6 @@ func (s *Swarm) tick(at stamp, eff *Effects) (next stamp) {
 		}
 		s.receiving.evict(over, at, idle, eff)
 	}
-	s.receiving.relieve(at, eff)
 	s.choking.tick(at, eff)
 	if s.members.n == 0 {
 		return 0

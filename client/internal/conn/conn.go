@@ -102,6 +102,7 @@ func (c *Conn) Join(id swarm.Identity, hello []byte, register func()) error {
 	}
 	c.id, c.fast = pid, id.Fast
 	c.limits.Pieces = c.t.Swarm.NumPieces()
+	c.limits.MaxBlock = blockSize // nobody is asked for more
 	c.limits.MaxExtended = maxExtended
 	register()
 	c.t.Carry(&eff, c)

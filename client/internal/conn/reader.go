@@ -155,8 +155,8 @@ func (r *reader) giveBack() {
 // nothing is expected.
 func (r *reader) resize(k int, full bool) bool {
 	need := 0
-	if r.n > 0 {
-		need = r.c.limits.Need(r.buf[:r.n])
+	if r.n > 0 { // as much as is there warrants: a length alone is only a word
+		need = min(r.c.limits.Need(r.buf[:r.n]), max(4*r.n, midSize))
 	}
 	want := len(r.buf)
 	switch {

@@ -15,6 +15,7 @@ const (
 	maxRun       = 64 // and the most
 	quickWrite   = 50 * time.Millisecond
 	slowWrite    = 200 * time.Millisecond
+	controlWait  = 100 * time.Millisecond // how long control waits behind a run that waits for its limits
 	writeTimeout = 2 * time.Minute
 	headerSize   = 13
 	blockSize    = 16 << 10
@@ -52,16 +53,20 @@ func (c *Conn) write() {
 // send writes one Out: control, then the run with a header before each block.
 func (c *Conn) send(w *writer) error {
 	w.bufs, w.headers = w.bufs[:0], w.headers[:0]
+	n := w.out.Bytes
+	waited := c.pace(n, w.out.MaxRate)
+	if c.t.Up != nil && n > 0 {
+		waited = max(waited, c.t.Up.Reserve(n))
+	}
+	if err := c.delay(w, waited); err != nil {
+		return err
+	}
 	if len(w.out.Control) > 0 {
 		w.bufs = append(w.bufs, w.out.Control)
 	}
 	if len(w.out.Run) == 0 {
 		_, err := c.flush(w)
 		return err
-	}
-	n := w.out.Bytes
-	if c.t.Up != nil && !c.sleep(c.t.Up.Reserve(n)) || !c.pace(n, w.out.MaxRate) {
-		return c.reason
 	}
 	buf := c.t.Send.Get(n, 0)
 	for buf == nil {
@@ -88,23 +93,49 @@ func (c *Conn) send(w *writer) error {
 	}
 	c.t.Swarm.Sent(c.id, time.Now(), int64(n))
 	switch {
-	case took < quickWrite:
+	case waited+took < quickWrite:
 		c.run = min(c.run*2, maxRun)
-	case took > slowWrite:
+	case waited+took > slowWrite:
 		c.run = max(c.run/2, 1)
 	}
 	return nil
 }
 
-// pace waits until n bytes may be sent at rate, this peer's own; 0 is no limit.
-func (c *Conn) pace(n int, rate int64) bool {
-	if rate <= 0 {
-		return true
+// pace returns how long to wait until n bytes may be sent at rate, this peer's
+// own; 0 is no limit.
+func (c *Conn) pace(n int, rate int64) time.Duration {
+	if rate <= 0 || n == 0 {
+		return 0
 	}
 	now := time.Now()
-	wait := c.free.Sub(now)
-	c.free = now.Add(max(wait, 0) + time.Duration(int64(n)*int64(time.Second)/rate))
-	return c.sleep(wait)
+	wait := max(c.free.Sub(now), 0)
+	c.free = now.Add(wait + time.Duration(int64(n)*int64(time.Second)/rate))
+	return wait
+}
+
+// delay lets d pass before the run is sent. Control does not wait with it: our
+// requests among it would come late, and a low limit on what we send would be
+// one on what we get.
+func (c *Conn) delay(w *writer, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	for until := time.Now().Add(d); ; c.t.Swarm.Control(c.id, time.Now(), &w.out) {
+		if len(w.out.Control) > 0 {
+			w.bufs = append(w.bufs[:0], w.out.Control)
+			if _, err := c.flush(w); err != nil {
+				return err
+			}
+			w.bufs, w.out.Control = w.bufs[:0], w.out.Control[:0]
+		}
+		left := time.Until(until)
+		if left <= 0 {
+			return nil
+		}
+		if !c.sleep(min(left, controlWait)) {
+			return c.reason
+		}
+	}
 }
 
 // most is how many blocks the next run may have: a tenth of a second's worth

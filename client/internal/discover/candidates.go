@@ -1,8 +1,10 @@
 package discover
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -12,6 +14,8 @@ const (
 	maxBans       = 4096
 	firstManual   = time.Second // peers that the user named are tried again soon
 	maxDoubling   = 6
+	longestWait   = 30 * 24 * time.Hour // before doubling: more is never
+	manyFails     = 3                   // in a row, make a peer give way to a new one
 )
 
 // Backoff says how long a candidate is left alone (W6). Each doubles with
@@ -29,10 +33,11 @@ type Candidate struct {
 
 type candidate struct {
 	Candidate
-	busy  bool // being dialled, or connected
-	seed  bool // was complete when we last saw it
-	fails int
-	next  time.Time
+	busy    bool // being dialled, or connected
+	useless bool // not to be dialled again
+	seed    bool // was complete when we last saw it
+	fails   int
+	next    time.Time
 }
 
 // Candidates is a torrent's list of known peers. It is safe for concurrent
@@ -61,7 +66,7 @@ func (c *Candidates) Len() int {
 
 // Add takes an address, and reports whether it is new. Addresses that nobody
 // can be reached at are refused; when the list is full, so are new ones, but
-// for those that the user names.
+// for those that the user names and those that find one to take the place of.
 func (c *Candidates) Add(n Candidate) bool {
 	n.Addr = netip.AddrPortFrom(n.Addr.Addr().Unmap(), n.Addr.Port())
 	a := n.Addr.Addr()
@@ -74,6 +79,9 @@ func (c *Candidates) Add(n Candidate) bool {
 		if old.Origin == OriginIncoming { // now somebody else names it too
 			old.Candidate = n
 		}
+		if n.ID != nil && (old.ID == nil || *old.ID != *n.ID) { // restarted: another peer than the one we met
+			old.ID, old.useless = n.ID, false
+		}
 		if n.Origin == OriginManual {
 			old.Origin = n.Origin
 			if !old.busy {
@@ -82,7 +90,7 @@ func (c *Candidates) Add(n Candidate) bool {
 		}
 		return false
 	}
-	if c.banned[a] || len(c.list) >= maxCandidates && n.Origin != OriginManual {
+	if c.banned[a] || len(c.list) >= maxCandidates && n.Origin != OriginManual && !c.makeRoomLocked(n.Origin) {
 		return false
 	}
 	if c.by == nil {
@@ -94,6 +102,27 @@ func (c *Candidates) Add(n Candidate) bool {
 	return true
 }
 
+// makeRoomLocked forgets the candidate that is least likely to be of use: one
+// that came to us and has gone, or that failed most often. False: all are good.
+func (c *Candidates) makeRoomLocked(o Origin) bool {
+	worst, fails := -1, manyFails-1
+	for i, k := range c.list {
+		switch {
+		case k.busy || k.Origin == OriginManual:
+		case k.Origin == OriginIncoming && o != OriginIncoming:
+			worst, fails = i, math.MaxInt
+		case k.fails > fails:
+			worst, fails = i, k.fails
+		}
+	}
+	if worst < 0 {
+		return false
+	}
+	delete(c.by, c.list[worst].Addr)
+	c.list = slices.Delete(c.list, worst, worst+1)
+	return true
+}
+
 // Next returns an address to dial now and marks it busy; or when there may
 // be one, the zero time for never. Seeds are left out when we are complete.
 func (c *Candidates) Next(now time.Time, complete bool) (n Candidate, ok bool, next time.Time) {
@@ -101,7 +130,7 @@ func (c *Candidates) Next(now time.Time, complete bool) (n Candidate, ok bool, n
 	defer c.mu.Unlock()
 	for i := range c.list {
 		k := c.list[(c.from+i)%len(c.list)]
-		if k.busy || k.Origin == OriginIncoming || complete && k.seed {
+		if k.busy || k.useless || k.Origin == OriginIncoming || complete && k.seed {
 			continue
 		}
 		if !k.next.After(now) {
@@ -152,7 +181,7 @@ func (c *Candidates) Ended(a netip.AddrPort, r Result, now time.Time) {
 	wait := c.wait.Refused
 	switch r {
 	case Useless:
-		k.busy = true // for good
+		k.useless = true
 		return
 	case Ours:
 		return
@@ -164,9 +193,16 @@ func (c *Candidates) Ended(a netip.AddrPort, r Result, now time.Time) {
 	if k.Origin == OriginManual {
 		wait = firstManual
 	}
-	wait <<= min(k.fails, maxDoubling)
+	wait = min(wait, longestWait) << min(k.fails, maxDoubling)
 	k.fails++
 	k.next = now.Add(wait/2 + time.Duration(c.rand.Int64N(int64(wait))))
+}
+
+// OnlyOf forgets all addresses of other origins.
+func (c *Candidates) OnlyOf(o Origin) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(func(k *candidate) bool { return k.Origin != o })
 }
 
 // Ban never gives the address out again.
@@ -179,16 +215,18 @@ func (c *Candidates) Ban(a netip.Addr) {
 	if len(c.banned) < maxBans {
 		c.banned[a.Unmap()] = true
 	}
-	kept := c.list[:0]
-	for _, k := range c.list {
-		if k.Addr.Addr() == a.Unmap() {
+	c.drop(func(k *candidate) bool { return k.Addr.Addr() == a.Unmap() })
+}
+
+// drop forgets candidates. It is called with the mutex held.
+func (c *Candidates) drop(which func(*candidate) bool) {
+	c.list = slices.DeleteFunc(c.list, func(k *candidate) bool {
+		gone := which(k)
+		if gone {
 			delete(c.by, k.Addr)
-		} else {
-			kept = append(kept, k)
 		}
-	}
-	clear(c.list[len(kept):])
-	c.list = kept
+		return gone
+	})
 }
 
 // Banned reports whether an address was banned.

@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -136,4 +137,66 @@ func TestW6_OnlyWhatWeDialled(t *testing.T) {
 	require.Equal(t, told, k.Addr)
 	_, ok, _ = c.Next(t0.Add(time.Hour), false)
 	require.False(t, ok)
+}
+
+// Peers that came to us and peers that never answered make room for new ones.
+func TestFullListTakesNewPeers(t *testing.T) {
+	c := list()
+	addr := func(i int) netip.AddrPort {
+		return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i >> 8), byte(i)}), 1)
+	}
+	for i := range maxCandidates {
+		c.Busy(Candidate{Addr: addr(i), Origin: OriginIncoming})
+	}
+	require.False(t, c.Add(Candidate{Addr: ap("11.0.0.1:1"), Origin: OriginTracker}), "all are connected")
+	c.Ended(addr(7), Lost, t0)
+	require.True(t, c.Add(Candidate{Addr: ap("11.0.0.1:1"), Origin: OriginTracker}))
+	k, ok, _ := c.Next(t0, false)
+	require.True(t, ok)
+	require.Equal(t, ap("11.0.0.1:1"), k.Addr)
+	for range 3 {
+		c.Ended(k.Addr, Refused, t0)
+	}
+	require.True(t, c.Add(Candidate{Addr: ap("11.0.0.2:1"), Origin: OriginTracker}), "in the place of one that failed again and again")
+	require.Equal(t, maxCandidates, c.Len())
+}
+
+// A wait that stands for never is no short one, nor one that overflows.
+func TestLongestBackoff(t *testing.T) {
+	c := NewCandidates(Backoff{Lost: math.MaxInt64, Refused: math.MaxInt64}, rand.New(rand.NewPCG(1, 2)))
+	c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginTracker})
+	for range 10 {
+		c.Ended(ap("10.0.0.1:1"), Refused, t0)
+		_, ok, next := c.Next(t0, false)
+		require.False(t, ok)
+		require.True(t, next.After(t0.Add(24*time.Hour)))
+	}
+}
+
+// A peer that has a new id since it was restarted is known by it.
+func TestNewIDOfAnAddress(t *testing.T) {
+	c := list()
+	old, young := [20]byte{1}, [20]byte{2}
+	c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginTracker, ID: &old})
+	k, _, _ := c.Next(t0, false)
+	c.Ended(k.Addr, Useless, t0)
+	c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginTracker, ID: &old})
+	_, ok, _ := c.Next(t0, false)
+	require.False(t, ok, "useless")
+	c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginTracker, ID: &young})
+	k, ok, _ = c.Next(t0, false)
+	require.True(t, ok)
+	require.Equal(t, &young, k.ID)
+}
+
+func TestOnlyOf(t *testing.T) {
+	c := list()
+	c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginManual})
+	c.Add(Candidate{Addr: ap("10.0.0.2:1"), Origin: OriginTracker})
+	c.OnlyOf(OriginTracker)
+	require.Equal(t, 1, c.Len())
+	k, ok, _ := c.Next(t0, false)
+	require.True(t, ok)
+	require.Equal(t, ap("10.0.0.2:1"), k.Addr)
+	require.True(t, c.Add(Candidate{Addr: ap("10.0.0.1:1"), Origin: OriginTracker}), "it is new again")
 }
