@@ -92,10 +92,10 @@ func (l *Layout) NumPieces() int { return l.pieces }
 func (l *Layout) PieceLength() int64 { return l.pieceLength }
 
 // PieceSize returns the number of bytes of piece i: those a peer sends, without
-// the gap that may follow in an aligned layout.
+// the gap that may follow in an aligned layout; 0 when there is no such piece.
 func (l *Layout) PieceSize(i int) int64 {
 	if i < 0 || i >= l.pieces {
-		panic(fmt.Sprintf("metainfo: piece %d of %d", i, l.pieces))
+		return 0
 	}
 	at := int64(i) * l.pieceLength
 	end := l.end
