@@ -39,7 +39,7 @@ func (c *Conn) write() {
 	w := writers.Get().(*writer)
 	defer func() {
 		clear(w.bufs[:cap(w.bufs)])
-		w.vec = nil
+		w.vec, w.out.MaxRate = nil, 0
 		writers.Put(w)
 	}()
 	for c.t.Swarm.Fill(c.id, time.Now(), c.most(w.out.MaxRate), &w.out) {
