@@ -93,6 +93,9 @@ func (d *diskSource) JobDone(j *swarm.Job, r swarm.Result) {
 	var eff swarm.Effects
 	t.g.JobDone(j, r, time.Now(), &eff)
 	t.carry(&eff, nil)
+	if t.life.idle() { // what was evicted for a pause came back
+		t.c.trim()
+	}
 }
 
 // relieve makes room when a reader found no memory: partial pieces are

@@ -58,7 +58,7 @@ func TestAnythingAtOnce(t *testing.T) {
 							tor.AddPeers(address(f.seeder))
 						case 10:
 							tor.SetChoker(nil)
-						case 11:
+						case 11: // so that the others get ahead, each time differently
 							time.Sleep(time.Duration(r.IntN(3000)) * time.Microsecond)
 						}
 					}
@@ -66,6 +66,7 @@ func TestAnythingAtOnce(t *testing.T) {
 			})
 		}
 		if n%2 == 0 {
+			// No condition to wait for: the close comes at any moment.
 			time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
 			within(t, 12*time.Second, "close", func() { c.Close() })
 			cancel()

@@ -229,21 +229,26 @@ func (l *life) settle() {
 	l.turn.Lock()
 	run, gone := l.wanted()
 	checking := t.g.Stats(now).ToCheck > 0
+	stop := gone == nil && !run // with gone, shut does the rest
 	switch {
-	case gone != nil: // shut does the rest
-	case !run:
+	case stop:
 		t.trackers.stop(now)
-		if checking {
-			t.peers.conns.closeAll(ErrPaused)
-		} else {
+		if !checking {
 			t.g.Pause(ErrPaused, &eff)
 		}
+	case gone != nil:
 	case !checking:
 		t.g.Start(now, &eff)
 		t.trackers.start(now)
 	}
 	l.turn.Unlock()
 	t.carry(&eff, nil)
+	if stop {
+		if checking {
+			t.peers.conns.closeAll(ErrPaused)
+		}
+		t.c.trim()
+	}
 	l.notify()
 	t.poke()
 }
@@ -252,7 +257,6 @@ func (l *life) settle() {
 func (l *life) halt(reason error) {
 	var eff swarm.Effects
 	l.t.g.Pause(reason, &eff)
-	defer l.t.c.trim()
 	l.t.carry(&eff, nil)
 }
 
@@ -417,6 +421,7 @@ func (l *life) shut(ctx context.Context, reason error, deleteData bool) error {
 // flush lets the disk workers finish what is queued, and closes the files.
 func (l *life) flush(data storage.Torrent, deleteData bool) error {
 	l.t.g.Drain(deleteData)
+	l.t.c.trim()
 	if data == nil {
 		return nil
 	}

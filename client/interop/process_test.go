@@ -105,16 +105,6 @@ func (p *process) end(ask syscall.Signal) (willing bool) {
 	return willing
 }
 
-// exited says whether the process has ended.
-func (p *process) exited() bool {
-	select {
-	case <-p.done:
-		return true
-	default:
-		return false
-	}
-}
-
 // finish waits for the process to end by itself, which must be with exit code 0.
 func (p *process) finish(t *testing.T, ctx context.Context) {
 	t.Helper()

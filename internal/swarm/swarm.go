@@ -20,7 +20,6 @@ var (
 	ErrFull       = errors.New("the torrent has all the peers it may have")
 	ErrNotRunning = errors.New("the torrent is not running")
 	ErrRecheck    = errors.New("the torrent is checked again")
-	ErrBanned     = errors.New("the address is banned")
 	errLied       = errors.New("what the peer says it has does not fit the torrent")
 )
 

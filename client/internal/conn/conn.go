@@ -145,16 +145,6 @@ func (c *Conn) sleep(d time.Duration) bool {
 	}
 }
 
-// Reason returns why the connection was closed; nil while it is not.
-func (c *Conn) Reason() error {
-	select {
-	case <-c.done:
-		return c.reason
-	default:
-		return nil
-	}
-}
-
 // StartWriter starts the goroutine that sends what the swarm has for the peer.
 // The swarm asks for it when there is none (Effects.Wake).
 func (c *Conn) StartWriter() { c.t.Go(c.writer) }

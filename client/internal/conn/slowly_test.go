@@ -41,7 +41,7 @@ func TestLengthIsOnlyAWord(t *testing.T) {
 		_, err = peer.Write(make([]byte, 120<<10-2-20))
 		require.NoError(t, err)
 		synctest.Wait()
-		require.NoError(t, c.Reason(), "and the message is read in the end")
+		require.NoError(t, c.reason, "and the message is read in the end")
 
 		head = append(binary.BigEndian.AppendUint32(nil, 9+blockSize+1), byte(peerwire.MsgPiece))
 		_, err = peer.Write(append(head, make([]byte, 8)...))

@@ -96,7 +96,7 @@ func TestReadErrorGivesRejects(t *testing.T) {
 				synctest.Wait()
 				r.fail = nil
 				require.Equal(t, []error{broken}, r.faults)
-				require.NoError(t, c.Reason())
+				require.NoError(t, c.reason)
 				there.Write(stream(requests(1, 1, 64<<10)...))
 				var ids []peerwire.ID
 				for len(ids) == 0 || ids[len(ids)-1] != peerwire.MsgPiece {

@@ -260,9 +260,10 @@ func TestMetadata(t *testing.T) {
 func TestRuns(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 5000 {
-		m := r.Uint64() | r.Uint64()
+		a, b := r.Uint64(), r.Uint64()
+		m := a | b // mostly long runs
 		if r.IntN(3) == 0 {
-			m &= r.Uint64() & r.Uint64()
+			m = a & b // mostly short ones
 		}
 		n := 1 + r.IntN(64)
 		m &= mask(n)
