@@ -60,12 +60,12 @@ def say_goodbye(ses, trackers):
     answers = 1 if trackers else 0
     if trackers:
         while time.monotonic() < end - 2:  # the one that says completed, if any
-            ses.wait_for_alert(50)
+            time.sleep(0.05)  # not wait_for_alert: what it returns may be freed already
             if any(isinstance(al, lt.tracker_reply_alert) for al in ses.pop_alerts()):
                 break
     ses.pause()
     while answers > 0 and time.monotonic() < end:
-        ses.wait_for_alert(50)
+        time.sleep(0.05)  # not wait_for_alert: what it returns may be freed already
         for al in ses.pop_alerts():
             print("%.2f %s" % (time.monotonic(), al.message()), file=sys.stderr, flush=True)
             if isinstance(al, (lt.tracker_reply_alert, lt.tracker_error_alert)):
@@ -95,7 +95,7 @@ def main():
     ready = False
     code = 0
     while not over:
-        ses.wait_for_alert(50)
+        time.sleep(0.05)  # not wait_for_alert: what it returns may be freed already
         bad = None
         for al in ses.pop_alerts():
             if isinstance(al, lt.piece_finished_alert):
