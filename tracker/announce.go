@@ -28,6 +28,25 @@ func (e Event) String() string {
 	return ""
 }
 
+// Family is the version of IP that an announce goes over. A client that listens
+// on both announces over each, so that trackers learn both of its addresses
+// (BEP 7).
+type Family uint8
+
+const (
+	AnyFamily Family = iota // whatever the tracker can be reached by
+	IPv4
+	IPv6
+)
+
+// String returns "any", "IPv4" or "IPv6".
+func (f Family) String() string { return [...]string{"any", "IPv4", "IPv6"}[min(f, 2)] }
+
+// Of reports whether an address is of the family. Every address is of [AnyFamily].
+func (f Family) Of(a netip.Addr) bool {
+	return f == AnyFamily || (f == IPv4) == a.Unmap().Is4()
+}
+
 // Request is what we tell a tracker about ourselves.
 //
 // InfoHash, PeerID and Port are what other peers will connect to; Key identifies
@@ -38,6 +57,7 @@ type Request struct {
 	Port                       uint16 // where we listen
 	Uploaded, Downloaded, Left int64  // bytes; the first two count since [Started]
 	Event                      Event
+	Family                     Family
 	NumWant                    int // how many peers we would like; negative: as the tracker thinks fit. [Stopped] always asks for none
 	Key                        uint32
 	IP                         string // address or name to report instead of the one the tracker sees; normally empty
@@ -55,8 +75,9 @@ type Response struct {
 	Complete, Incomplete  int // seeds and leeches the tracker knows of
 	Downloaded            int // how often the torrent has been completed
 	TrackerID             string
-	Warning               string // printable, of bounded length
-	Peers                 []Peer // usable and without duplicates, at most MaxPeers; may contain ourselves
+	Warning               string     // printable, of bounded length
+	ExternalIP            netip.Addr // ours, as the tracker sees it (BEP 24); invalid: not told
+	Peers                 []Peer     // usable and without duplicates, at most MaxPeers; may contain ourselves
 }
 
 // Peer is one address out of an answer: either Addr is valid or Host is a DNS

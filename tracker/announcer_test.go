@@ -77,8 +77,8 @@ func announcing(t *testing.T, c *Client, counters *counting, trackers ...string)
 	return a
 }
 
-// T31: both captured sessions, played by an Announcer.
-func TestGoldenSessions(t *testing.T) {
+// Both captured sessions, played by an Announcer.
+func TestT31_GoldenSessions(t *testing.T) {
 	for name, test := range map[string]struct {
 		id       [20]byte
 		left     int64
@@ -97,7 +97,7 @@ func TestGoldenSessions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var got []string
+				var got []string // by one announce at a time
 				_, c := newWebTracker(func(_ string, r *http.Request) (string, error) {
 					query, _, _ := strings.Cut(r.URL.RawQuery, "&compact=")
 					got = append(got, query)
@@ -184,12 +184,13 @@ func sortTail(lines []string, n int) []string {
 	return lines
 }
 
-// RT17: a hanging announce is cut off at once, hanging farewells after 5 s.
-func TestAnnouncerCloseIsBounded(t *testing.T) {
+// A hanging announce is cut off at once, hanging farewells after 5 s, those to
+// trackers that failed anyway after one.
+func TestRT17_AnnouncerCloseIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, c := newWebTracker(hang)
 		a := announcing(t, c, &counting{c: Counters{Left: 1}}, "a", "b")
-		<-time.After(10 * time.Second)
+		<-time.After(20 * time.Second)
 		start := time.Now()
 		require.NoError(t, a.Close())
 		require.Zero(t, time.Since(start), "nobody knows us, so nobody is told")
@@ -214,6 +215,104 @@ func TestAnnouncerCloseIsBounded(t *testing.T) {
 		}
 		wg.Wait()
 		require.Len(t, w.lines(), 2)
+
+		stuck.Store(false)
+		a = announcing(t, c, &counting{c: Counters{Left: 1}}, "a")
+		synctest.Wait()
+		stuck.Store(true)
+		<-time.After(1820 * time.Second) // its regular announce hangs
+		start = time.Now()
+		require.ErrorIs(t, a.Close(), context.DeadlineExceeded)
+		require.Equal(t, time.Second, time.Since(start))
+	})
+}
+
+// A tracker that hangs is given up after 15 s, and cut off after its minute.
+func TestRT9_AnnouncerGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, c := newWebTracker(func(host string, r *http.Request) (string, error) {
+			if host == "a" {
+				return hang(host, r)
+			}
+			return always(host, r)
+		})
+		a := announcing(t, c, &counting{c: Counters{Left: 1}}, "a", "b")
+		<-time.After(2 * time.Minute)
+		require.Equal(t, []string{
+			"0 a started up=0 down=0 left=1 want=",
+			"15 b started up=0 down=0 left=1 want=",
+		}, w.lines())
+		list := a.Status()
+		require.Equal(t, 1, list[0].Fails)
+		require.Equal(t, time.Minute, list[0].Last.Sub(w.start))
+		require.True(t, list[1].Current)
+		require.NoError(t, a.Close())
+	})
+}
+
+// A private torrent's peers are dropped before those of another tracker come.
+func TestT18_AnnouncerSwitches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dead atomic.Bool
+		_, c := newWebTracker(func(host string, r *http.Request) (string, error) {
+			if host == "a" && dead.Load() {
+				return "", io.ErrUnexpectedEOF
+			}
+			return always(host, r)
+		})
+		var got []string
+		a, err := NewAnnouncer(AnnouncerConfig{
+			Client: c, Trackers: splitTiers([]string{"a", "b"}), PeerID: goldenID, Private: true,
+			Counters: (&counting{c: Counters{Left: 1}}).get,
+			Peers:    func(p []Peer) { got = append(got, fmt.Sprint(len(p), " peer")) },
+			Switched: func() { got = append(got, "switched") },
+		})
+		require.NoError(t, err)
+		<-time.After(10 * time.Second)
+		dead.Store(true)
+		<-time.After(1800 * time.Second)
+		a.SetPrivate() // it is already
+		require.NoError(t, a.Close())
+		require.Equal(t, []string{"1 peer", "switched", "1 peer"}, got)
+	})
+}
+
+// Announces to all, over both families, run side by side, but not without bound;
+// so do the farewells.
+func TestT15_AnnouncerToAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var flying, most atomic.Int64
+		w, c := newWebTracker(func(host string, r *http.Request) (string, error) {
+			most.Store(max(most.Load(), flying.Add(1)))
+			defer flying.Add(-1)
+			select {
+			case <-r.Context().Done():
+				return "", r.Context().Err()
+			case <-time.After(time.Second):
+				return always(host, r)
+			}
+		})
+		var tiers []string
+		for i := range 20 {
+			tiers = append(tiers, fmt.Sprint("t", i))
+		}
+		a, err := NewAnnouncer(AnnouncerConfig{
+			Client: c, Trackers: splitTiers(tiers), PeerID: goldenID, All: true, Families: []Family{IPv4, IPv6},
+			Counters: (&counting{c: Counters{Left: 1}}).get,
+		})
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		require.Len(t, w.lines(), 40)
+		require.Equal(t, int64(sideBySide), most.Swap(0))
+		for _, st := range a.Status() {
+			require.Len(t, st.Endpoints, 2)
+			require.True(t, st.Endpoints[0].Started && st.Endpoints[1].Started)
+		}
+		start := time.Now()
+		require.NoError(t, a.Close())
+		require.Equal(t, time.Second, time.Since(start))
+		require.Equal(t, int64(40), most.Load())
+		require.Len(t, w.lines(), 80)
 	})
 }
 

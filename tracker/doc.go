@@ -1,11 +1,12 @@
-// Package tracker talks to BitTorrent trackers: it announces over HTTP, HTTPS
-// (BEP 3, 7, 23, 31) and UDP (BEP 15, 41), and decides when to announce what to
-// which of a torrent's trackers (BEP 12).
+// Package tracker talks to BitTorrent trackers: it announces and scrapes over
+// HTTP, HTTPS (BEP 3, 7, 21, 23, 24, 31, 48) and UDP (BEP 15, 41), and decides
+// when to announce what to which of a torrent's trackers (BEP 12).
 //
 // There are three layers; use the lowest that does the job:
 //
-//   - [Client] sends one announce and returns the answer. Its zero value works.
-//     It is safe for concurrent use and keeps no state between announces.
+//   - [Client] makes one announce or scrape and returns the answer. Its zero value
+//     works. It is safe for concurrent use; thousands of UDP announces share a
+//     socket.
 //   - [Schedule] is a decider: told the time and what came of earlier announces,
 //     it says what to announce next. It does no I/O, has no clock and no lock,
 //     and replays: the same calls give the same decisions.
@@ -20,14 +21,15 @@
 //		Event: tracker.Started, NumWant: -1,
 //	})
 //
-// Announce is bounded whatever the other side does: one deadline for everything
+// Both are bounded whatever the other side does: one deadline for everything
 // from name resolution to the last byte, [MaxBody] bytes of answer (counted
-// after unpacking), [MaxPeers] peers, five redirects, intervals between one
-// minute and one day. Texts of trackers are cut and escaped before anybody sees
-// them.
+// before and after unpacking), [MaxPeers] peers, five redirects, intervals between
+// one minute and one day. Texts of trackers are cut and escaped before anybody
+// sees them. Errors never show more of a tracker's URL than its host: there may be
+// a passkey in the rest.
 //
-// Not here yet: scrape (BEP 48), a policy for tracker addresses on private
-// networks, reuse of UDP connection ids between announces, announcing once for
-// each address family (BEP 7). Websocket trackers are answered with
-// [*UnsupportedError].
+// Trackers are named by torrents and magnet links, which may come from anybody:
+// [DefaultPolicy] says which ones are not asked, [Client.Policy] replaces it.
+//
+// Not here: websocket trackers, which are answered with [*UnsupportedError].
 package tracker

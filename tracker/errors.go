@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,12 @@ var (
 	// ErrBadURL is for announce URLs that name no host, no port where one is
 	// needed, or are too long.
 	ErrBadURL = errors.New("bad announce URL")
+	// ErrNoAddress is for trackers that have no address of the family that an
+	// announce is to go over.
+	ErrNoAddress = errors.New("tracker has no address of that family")
+	// ErrNoScrape is for trackers that can't be asked for their counts: nothing
+	// can be made of the announce URL by the rules of [ScrapeURL].
+	ErrNoScrape = errors.New("tracker has no scrape address")
 )
 
 // Never is the [FailureError.RetryIn] of a tracker that does not want to be
@@ -83,4 +90,34 @@ func printable(s string) string {
 		s = s[n:]
 	}
 	return b.String()
+}
+
+// discreetError is an error of net/http whose text must not be seen as it is.
+type discreetError struct {
+	text string
+	err  error
+}
+
+func (e *discreetError) Error() string { return e.text }
+func (e *discreetError) Unwrap() error { return e.err }
+
+// discreet takes out of an error what it says of the paths and queries of URLs.
+// What remains is printable and of bounded length, though servers are quoted in it.
+func discreet(err error, urls []*url.URL) error {
+	if ue := (*url.Error)(nil); errors.As(err, &ue) {
+		err = ue.Err // the outer one quotes the whole URL
+	}
+	text := err.Error()
+	short := printable(text)
+	for _, u := range urls {
+		for _, secret := range []string{u.EscapedPath(), u.Path, u.RawQuery} {
+			if len(secret) > 1 && strings.Contains(text, secret) {
+				short = "request failed"
+			}
+		}
+	}
+	if short == text {
+		return err
+	}
+	return &discreetError{short, err}
 }

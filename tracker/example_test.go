@@ -35,7 +35,9 @@ func ExampleClient_Announce() {
 }
 
 func ExampleSchedule() {
-	s := tracker.NewSchedule([][]string{{"http://first.example/announce"}, {"udp://backup.example:6969"}}, nil)
+	s := tracker.NewSchedule(tracker.ScheduleConfig{
+		Trackers: [][]string{{"http://first.example/announce"}, {"udp://backup.example:6969"}},
+	})
 	now := time.Unix(1_000_000, 0)
 	s.Start(now, false)
 	for range 4 {

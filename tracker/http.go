@@ -7,28 +7,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // announceHTTP makes one announce over HTTP or HTTPS (BEP 3).
 func (c *Client) announceHTTP(ctx context.Context, u *url.URL, r Request) (Response, error) {
 	target := *u
-	target.Fragment, target.RawFragment = "", ""
+	target.RawQuery = string(appendQuery(ownQuery(u), &r))
+	body, code, err := c.get(ctx, &target, r.Family)
+	if err != nil {
+		return Response{}, err
+	}
+	resp, err := parseAnnounce(body, c.floor())
+	return resp, statusOr(code, err)
+}
+
+// ownQuery returns the query that a URL has already, ready for more to be
+// appended.
+func ownQuery(u *url.URL) []byte {
 	// A space would end the request line early.
 	own := strings.ReplaceAll(strings.TrimRight(u.RawQuery, "&"), " ", "%20")
 	if own != "" {
 		own += "&"
 	}
-	target.RawQuery = string(appendQuery([]byte(own), &r))
+	return []byte(own)
+}
 
+// get asks a tracker and returns the status and the unpacked body of its answer.
+func (c *Client) get(ctx context.Context, target *url.URL, f Family) (body []byte, code int, err error) {
+	target.Fragment, target.RawFragment = "", ""
+	w := &walk{family: f}
+	ctx = context.WithValue(ctx, walkKey{}, w)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
-		return Response{}, fmt.Errorf("%w: not usable for HTTP", ErrBadURL)
+		return nil, 0, fmt.Errorf("%w: not usable for HTTP", ErrBadURL)
 	}
 	agent := c.UserAgent
 	if agent == "" {
@@ -39,28 +54,25 @@ func (c *Client) announceHTTP(ctx context.Context, u *url.URL, r Request) (Respo
 	// can be bounded.
 	req.Header.Set("Accept-Encoding", "gzip")
 
-	res, err := c.httpClient().Do(req)
+	res, err := c.http().client.Do(req)
 	if err != nil {
-		// *url.Error quotes the whole URL, passkey included.
-		if ue := (*url.Error)(nil); errors.As(err, &ue) {
-			err = ue.Err
-		}
-		return Response{}, err
+		return nil, 0, discreet(err, w.hops)
 	}
 	defer res.Body.Close()
-	body, err := readBody(res)
-	if err != nil {
-		if !success(res.StatusCode) {
-			err = &StatusError{res.StatusCode}
-		}
-		return Response{}, err
+	body, err = readBody(res)
+	if err != nil && !success(res.StatusCode) {
+		err = &StatusError{res.StatusCode}
 	}
-	resp, err := parseAnnounce(body, c.floor())
-	// Many trackers refuse with a status and a reason: the reason says more.
-	if !success(res.StatusCode) && !errors.As(err, new(*FailureError)) {
-		return Response{}, &StatusError{res.StatusCode}
+	return body, res.StatusCode, err
+}
+
+// statusOr lets an HTTP status that says no success stand for what became of
+// the body. Many trackers refuse with a status and a reason: the reason says more.
+func statusOr(code int, err error) error {
+	if !success(code) && !errors.As(err, new(*FailureError)) {
+		return &StatusError{code}
 	}
-	return resp, err
+	return err
 }
 
 func success(code int) bool { return code >= 200 && code < 300 }
@@ -147,40 +159,4 @@ func readLimited(r io.Reader) ([]byte, error) {
 		return nil, ErrTooLarge
 	}
 	return b, err
-}
-
-// httpClient returns the user's client, or one of our own, with redirects
-// limited.
-func (c *Client) httpClient() *http.Client {
-	c.initHTTP.Do(func() {
-		if c.HTTP != nil {
-			c.std = *c.HTTP
-		} else {
-			c.std.Transport = &http.Transport{
-				DialContext:            (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
-				TLSHandshakeTimeout:    15 * time.Second,
-				MaxResponseHeaderBytes: 64 << 10,
-				DisableKeepAlives:      true,
-			}
-		}
-		c.std.CheckRedirect = limitRedirects(c.std.CheckRedirect)
-	})
-	return &c.std
-}
-
-func limitRedirects(next func(*http.Request, []*http.Request) error) func(*http.Request, []*http.Request) error {
-	return func(req *http.Request, via []*http.Request) error {
-		if len(via) > maxRedirects {
-			return fmt.Errorf("more than %d redirects", maxRedirects)
-		}
-		if req.URL.Scheme != "http" && req.URL.Scheme != "https" {
-			return fmt.Errorf("redirect: %w", &UnsupportedError{Scheme: printable(req.URL.Scheme)})
-		}
-		// It would carry the first tracker's passkey to the second.
-		req.Header.Del("Referer")
-		if next != nil {
-			return next(req, via)
-		}
-		return nil
-	}
 }

@@ -1,23 +1,15 @@
 package tracker
 
 import (
-	"bufio"
 	"bytes"
 	"compress/gzip"
-	"context"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -78,9 +70,9 @@ const (
 	goldenSeedText = "%00%00%00%00%00%00%00%00%00%00%00%00A%D3%BD%AE%3B%09Z%5E"
 )
 
-// T31: the queries of both captured sessions. Ours begin with the same bytes;
+// The queries of both captured sessions. Ours begin with the same bytes;
 // what was added to the protocol later follows.
-func TestGoldenQueries(t *testing.T) {
+func TestT31_GoldenQueries(t *testing.T) {
 	r := Request{InfoHash: goldenHash, PeerID: goldenID, Port: 6883, NumWant: -1}
 	leech := goldenHead + goldenIDText + "&port=6883&uploaded=0&downloaded="
 	seed := goldenHead + goldenSeedText + "&port=6883&uploaded=0&downloaded="
@@ -103,8 +95,8 @@ func TestGoldenQueries(t *testing.T) {
 	}
 }
 
-// T1: everything a request can hold, and the URL's own query kept.
-func TestQueryParameters(t *testing.T) {
+// Everything a request can hold, and the URL's own query kept.
+func TestT1_QueryParameters(t *testing.T) {
 	var got *http.Request
 	c := &Client{UserAgent: "me/1", HTTP: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 		got = r
@@ -136,7 +128,7 @@ func TestQueryParameters(t *testing.T) {
 	require.Contains(t, got.URL.RawQuery, "&uploaded=0&downloaded=3&left=0&event=stopped&compact=1&no_peer_id=1&numwant=0&")
 }
 
-func TestEscaping(t *testing.T) {
+func TestT28_Escaping(t *testing.T) {
 	var all [256]byte
 	for i := range all {
 		all[i] = byte(i)
@@ -158,7 +150,7 @@ func TestEscaping(t *testing.T) {
 }
 
 // The captured answers, byte for byte: 108 packed ones and 88 plain ones.
-func TestGoldenAnswers(t *testing.T) {
+func TestT10_GoldenAnswers(t *testing.T) {
 	other := [20]byte([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00|.\xe1\x1d\xef'\xa3f"))
 	peer := func(id [20]byte, port uint16) Peer {
 		return Peer{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port), Port: port, ID: id, HasID: true}
@@ -185,88 +177,6 @@ func TestGoldenAnswers(t *testing.T) {
 	}
 }
 
-// What trackers answer that are none, broken or hostile (RT3, RT7, RT8).
-func TestHTTPFailures(t *testing.T) {
-	const good = "d8:intervali1800e5:peers0:e"
-	bomb := pack(strings.Repeat("a", 8<<20))
-	require.Less(t, len(bomb), 100<<10)
-	for name, test := range map[string]struct {
-		code   int
-		body   string
-		packed bool
-		want   error
-	}{
-		"nothing":               {200, "", false, ErrMalformed},
-		"a page":                {200, "<html>hello</html>", false, ErrMalformed},
-		"a list":                {200, "le", false, ErrMalformed},
-		"an empty dictionary":   {200, "de", false, ErrMalformed},
-		"cut":                   {200, good[:12], false, ErrMalformed},
-		"a string that lies":    {200, "d5:peers1000000000:e", false, ErrMalformed},
-		"more behind it":        {200, good + good, false, ErrMalformed},
-		"deep":                  {200, "d1:a" + strings.Repeat("l", 100000), false, ErrMalformed},
-		"not found":             {404, "<html>", false, &StatusError{404}},
-		"a status with peers":   {500, good, false, &StatusError{500}},
-		"a big status":          {503, strings.Repeat("x", MaxBody+1), false, &StatusError{503}},
-		"big":                   {200, "d1:x" + fmt.Sprint(MaxBody) + ":" + strings.Repeat("x", MaxBody), false, ErrTooLarge},
-		"a bomb":                {200, bomb, true, ErrTooLarge},
-		"a bomb in disguise":    {200, bomb, false, ErrTooLarge},
-		"empty gzips, no end":   {200, strings.Repeat(pack(""), MaxBody/20), true, ErrTooLarge},
-		"not packed":            {200, good, true, ErrMalformed},
-		"damaged gzip":          {200, pack(good)[:20], true, ErrMalformed},
-		"gzip, wrong sum":       {200, pack(good)[:len(pack(good))-6] + "abcdef", true, ErrMalformed},
-		"failure":               {200, "d14:failure reason4:go a3:xyz1:ye", false, &FailureError{Reason: "go a"}},
-		"failure, short key":    {200, "d7:failure4:go ae", false, &FailureError{Reason: "go a"}},
-		"failure, both":         {200, "d7:failure1:x14:failure reason1:ye", false, &FailureError{Reason: "y"}},
-		"failure with status":   {403, "d14:failure reason1:ye", false, &FailureError{Reason: "y"}},
-		"failure without words": {200, "d14:failure reasoni1ee", false, &FailureError{Reason: "no reason given"}},
-		"failure with peers":    {200, "d14:failure reason1:y5:peers6:abcdefe", false, &FailureError{Reason: "y"}},
-		"failure, controls":     {200, "d14:failure reason9:\x1b[2J\xff\u0085ée", false, &FailureError{Reason: `\x1b[2J\xff\u0085é`}},
-		"retry":                 {200, "d14:failure reason1:y8:retry ini5ee", false, &FailureError{Reason: "y", RetryIn: 5 * time.Minute}},
-		"retry, string":         {200, "d14:failure reason1:y8:retry in1:5e", false, &FailureError{Reason: "y", RetryIn: 5 * time.Minute}},
-		"retry, never":          {200, "d14:failure reason1:y8:retry in5:nevere", false, &FailureError{Reason: "y", RetryIn: Never}},
-		"retry, absurd":         {200, "d14:failure reason1:y8:retry ini999999999999ee", false, &FailureError{Reason: "y", RetryIn: MaxInterval}},
-		"retry, back":           {200, "d14:failure reason1:y8:retry ini-5ee", false, &FailureError{Reason: "y"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var headers []string
-			if test.packed {
-				headers = []string{"Content-Encoding", "gzip"}
-			}
-			_, err := answering(test.code, test.body, headers...).Announce(t.Context(), "http://h:1/pass/announce?key", Request{})
-			require.ErrorContains(t, err, "announce http://h:1: ")
-			require.NotContains(t, err.Error(), "pass")
-			var failure *FailureError
-			var status *StatusError
-			switch want := test.want.(type) {
-			case *FailureError:
-				require.ErrorAs(t, err, &failure)
-				require.Equal(t, want, failure)
-			case *StatusError:
-				require.ErrorAs(t, err, &status)
-				require.Equal(t, want, status)
-			default:
-				require.ErrorIs(t, err, want)
-			}
-		})
-	}
-}
-
-// RT3, RT19: prose and ids of a megabyte.
-func TestLongTexts(t *testing.T) {
-	long := strings.Repeat("é", 1<<19)
-	body := fmt.Sprintf("d14:failure reason%d:%se", len(long), long)
-	_, err := parseAnnounce([]byte(body), time.Minute)
-	var failure *FailureError
-	require.ErrorAs(t, err, &failure)
-	require.Equal(t, strings.Repeat("é", maxText/2)+"…", failure.Reason)
-
-	body = fmt.Sprintf("d8:intervali60e10:tracker id%d:%s15:warning message%d:%se", len(long), long, len(long), long)
-	r, err := parseAnnounce([]byte(body), time.Minute)
-	require.NoError(t, err)
-	require.Empty(t, r.TrackerID)
-	require.Equal(t, failure.Reason, r.Warning)
-}
-
 func TestBadURLs(t *testing.T) {
 	var unsupported *UnsupportedError
 	for url, scheme := range map[string]string{
@@ -283,142 +193,5 @@ func TestBadURLs(t *testing.T) {
 	} {
 		_, err := new(Client).Announce(t.Context(), url, Request{})
 		require.ErrorIs(t, err, ErrBadURL, "%.50s", url)
-	}
-}
-
-// RT10: redirects are followed, but not for ever, not elsewhere than to HTTP,
-// and without telling the next tracker the first one's URL.
-func TestRedirects(t *testing.T) {
-	var hops atomic.Int32
-	mux := http.NewServeMux()
-	srv := httptest.NewServer(mux)
-	defer srv.Close()
-	mux.HandleFunc("/loop", func(w http.ResponseWriter, r *http.Request) {
-		hops.Add(1)
-		http.Redirect(w, r, "/loop", http.StatusFound)
-	})
-	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
-	})
-	mux.HandleFunc("/once", func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, "/there?"+r.URL.RawQuery, http.StatusMovedPermanently)
-	})
-	mux.HandleFunc("/there", func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Referer") != "" || r.Header.Get("User-Agent") != "starling" || r.URL.Query().Get("port") != "7" {
-			http.Error(w, "no", http.StatusTeapot)
-			return
-		}
-		io.WriteString(w, "d8:intervali1ee")
-	})
-	var c Client
-	_, err := c.Announce(t.Context(), srv.URL+"/loop", Request{})
-	require.ErrorContains(t, err, "more than 5 redirects")
-	require.Equal(t, int32(6), hops.Load())
-	_, err = c.Announce(t.Context(), srv.URL+"/file", Request{})
-	require.ErrorAs(t, err, new(*UnsupportedError))
-	_, err = c.Announce(t.Context(), srv.URL+"/once?secret", Request{Port: 7})
-	require.NoError(t, err)
-
-	refuse := errors.New("stay here")
-	mine := Client{HTTP: &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return refuse },
-	}}
-	_, err = mine.Announce(t.Context(), srv.URL+"/once?secret", Request{Port: 7})
-	require.ErrorIs(t, err, refuse)
-	require.NotContains(t, err.Error(), "secret")
-}
-
-// piped returns a client whose every HTTP connection leads to serve, in memory.
-func piped(serve func(net.Conn)) *Client {
-	return &Client{HTTP: &http.Client{Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(context.Context, string, string) (net.Conn, error) {
-			near, far := net.Pipe()
-			go func() {
-				defer far.Close()
-				serve(far)
-			}()
-			return near, nil
-		},
-	}}}
-}
-
-// RT9: one deadline for everything.
-func TestSlowTrackers(t *testing.T) {
-	for name, serve := range map[string]func(net.Conn){
-		"silent": func(c net.Conn) { io.Copy(io.Discard, c) },
-		"one byte a second": func(c net.Conn) {
-			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-			for {
-				<-time.After(time.Second)
-				if _, err := c.Write([]byte("d")); err != nil {
-					return
-				}
-			}
-		},
-		"headers without end": func(c net.Conn) {
-			if _, err := http.ReadRequest(bufio.NewReader(c)); err != nil {
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 200 OK\r\n")
-			for i := 0; ; i++ {
-				<-time.After(time.Second)
-				if _, err := fmt.Fprintf(c, "X-%d: y\r\n", i); err != nil {
-					return
-				}
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				_, err := piped(serve).Announce(t.Context(), "http://h/announce", Request{})
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Equal(t, time.Minute, time.Since(start))
-
-				c := piped(serve)
-				c.Timeout = 5 * time.Second
-				start = time.Now()
-				_, err = c.Announce(t.Context(), "http://h/announce", Request{})
-				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Equal(t, 5*time.Second, time.Since(start))
-
-				ctx, cancel := context.WithCancel(t.Context())
-				time.AfterFunc(2*time.Second, cancel)
-				_, err = piped(serve).Announce(ctx, "http://h/announce", Request{})
-				require.ErrorIs(t, err, context.Canceled)
-				<-time.After(2 * time.Second) // the tracker notices
-			})
-		})
-	}
-}
-
-// RT15: what HTTP itself can be made to say wrongly is an error, not a peer.
-func TestBadHTTP(t *testing.T) {
-	const body = "d8:intervali60ee"
-	for name, answer := range map[string]string{
-		"no HTTP":            "hello\r\n\r\n",
-		"longer than said":   "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body,
-		"shorter than said":  "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + body,
-		"two lengths":        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 16\r\n\r\n" + body,
-		"chunk overflow":     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n" + body,
-		"chunk negative":     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n" + body,
-		"chunks without end": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n" + body + "\r\n",
-		"big headers":        "HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20) + "\r\n\r\n" + body,
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := piped(func(conn net.Conn) {
-				if _, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
-					io.WriteString(conn, answer)
-				}
-			})
-			c.HTTP.Transport.(*http.Transport).MaxResponseHeaderBytes = new(Client).httpClient().Transport.(*http.Transport).MaxResponseHeaderBytes
-			_, err := c.Announce(t.Context(), "http://h/announce", Request{})
-			require.Error(t, err)
-		})
 	}
 }

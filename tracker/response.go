@@ -16,7 +16,7 @@ import (
 // single one of an unexpected type does not spoil the answer.
 type values map[string]bencode.RawMessage
 
-// parseAnnounce reads the body of an HTTP answer (BEP 3, 7, 23, 31).
+// parseAnnounce reads the body of an HTTP answer (BEP 3, 7, 23, 24, 31).
 func parseAnnounce(body []byte, floor time.Duration) (Response, error) {
 	var v values
 	if err := bencode.UnmarshalTolerant(body, &v); err != nil {
@@ -48,6 +48,11 @@ func parseAnnounce(body []byte, floor time.Duration) (Response, error) {
 	}
 	if w, ok := text(v["warning message"]); ok {
 		r.Warning = printable(string(w))
+	}
+	if ip, ok := text(v["external ip"]); ok {
+		if a, ok := netip.AddrFromSlice(ip); ok && usable(a.Unmap()) {
+			r.ExternalIP = a.Unmap()
+		}
 	}
 	var l peerList
 	if compact, ok := text(v["peers"]); ok {

@@ -18,8 +18,8 @@ func parsed(t *testing.T, body string) Response {
 	return r
 }
 
-// RT2: intervals are believed within bounds.
-func TestIntervals(t *testing.T) {
+// Intervals are believed within bounds.
+func TestRT2_Intervals(t *testing.T) {
 	for in, want := range map[string][2]time.Duration{
 		"8:intervali1800e":                            {30 * time.Minute, time.Minute},
 		"8:interval4:1800":                            {30 * time.Minute, time.Minute},
@@ -44,8 +44,8 @@ func TestIntervals(t *testing.T) {
 	require.Equal(t, time.Second, r.MinInterval)
 }
 
-// T7, T11, T20: the other keys, unsorted, with numbers as strings.
-func TestOtherKeys(t *testing.T) {
+// The other keys, unsorted; T11: numbers as strings; T20: last and num peers.
+func TestT7_OtherKeys(t *testing.T) {
 	r := parsed(t, "d15:warning message2:w\n10:tracker id2:id8:intervali1800e4:lasti5e9:num peersi6e8:complete2:1210:incompletei-1e10:downloadedi99999999999e5:peers0:e")
 	require.Equal(t, Response{
 		Interval: 30 * time.Minute, MinInterval: time.Minute, TrackerID: "id", Warning: `w\n`,
@@ -64,8 +64,8 @@ func addrs(r Response) (list []string) {
 	return list
 }
 
-// BEP 23, BEP 7, RT4, RT5: compact lists.
-func TestCompactPeers(t *testing.T) {
+// BEP 23, BEP 7; RT4: broken tails.
+func TestRT5_CompactPeers(t *testing.T) {
 	const a, b = "\x01\x02\x03\x04\x1a\xe1", "\x05\x06\x07\x08\x00\x50"
 	six := "\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01\x1a\xe1"
 	mapped := strings.Repeat("\x00", 10) + "\xff\xff\x01\x02\x03\x04\x1a\xe1"
@@ -81,6 +81,7 @@ func TestCompactPeers(t *testing.T) {
 		"v4 as v6":    {a, mapped, []string{"1.2.3.4:6881"}},
 		"unusable": {"\x00\x00\x00\x00\x00\x01" + "\xff\xff\xff\xff\x00\x01" + "\xe0\x00\x00\x01\x00\x01" + a[:4] + "\x00\x00",
 			strings.Repeat("\x00", 17) + "\x01" + "\xff\x02" + strings.Repeat("\x01", 16), nil},
+		"v4 cut as v6": {"", a + b + a, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := fmt.Sprintf("d5:peers%d:%s6:peers6%d:%se", len(test.four), test.four, len(test.six), test.six)
@@ -89,8 +90,8 @@ func TestCompactPeers(t *testing.T) {
 	}
 }
 
-// T8, RT4: dictionaries, with junk among them.
-func TestDictionaryPeers(t *testing.T) {
+// T8: dictionaries, with junk among them.
+func TestRT4_DictionaryPeers(t *testing.T) {
 	id := strings.Repeat("i", 20)
 	for entry, want := range map[string]string{
 		"d2:ip7:1.2.3.44:porti80ee":                            "1.2.3.4:80",
@@ -134,8 +135,8 @@ func TestDictionaryPeers(t *testing.T) {
 	require.Nil(t, parsed(t, "d8:intervali60e5:peersdee").Peers)
 }
 
-// RT6: a hundred thousand peers.
-func TestPeersAreBounded(t *testing.T) {
+// A hundred thousand peers.
+func TestRT6_PeersAreBounded(t *testing.T) {
 	var compact, list strings.Builder
 	for i := range 100_000 {
 		fmt.Fprintf(&compact, "\x01%c%c%c\x00\x50", i>>12&0x7f, i>>6&0x3f, i&0x3f)
@@ -147,23 +148,48 @@ func TestPeersAreBounded(t *testing.T) {
 	require.Len(t, parsed(t, "d5:peersl"+list.String()+"ee").Peers, MaxPeers)
 }
 
-func FuzzHTTPResponse(f *testing.F) {
-	id := strings.Repeat("i", 20)
-	for _, seed := range []string{
-		"d8:intervali1800e5:peersld2:ip9:127.0.0.17:peer id20:" + id + "4:porti6881eeee",
-		"d8:completei1e10:incompletei2e8:intervali1800e12:min intervali60e5:peers6:abcdef6:peers618:abcdefghijklmnopqr10:tracker id1:x15:warning message1:ye",
-		"d14:failure reason3:abc8:retry in5:nevere", "d7:failure1:x8:retry ini5ee", "de", "", "d8:interval4:1800e\n",
+// BEP 24: where the tracker sees us.
+func TestBEP24_ExternalIP(t *testing.T) {
+	for raw, want := range map[string]string{
+		"\x01\x02\x03\x04": "1.2.3.4",
+		"\x20\x01\x0d\xb8" + strings.Repeat("\x00", 11) + "\x01": "2001:db8::1",
+		strings.Repeat("\x00", 10) + "\xff\xff\x01\x02\x03\x04":  "1.2.3.4",
+		"1.2.3.4": "", "": "", "\x00\x00\x00\x00": "", "\xff\xff\xff\xff": "", "\x01\x02\x03": "",
 	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := parseAnnounce(body, minInterval)
-		if err != nil {
-			requireShort(t, err.Error())
-			return
+		r := parsed(t, fmt.Sprintf("d11:external ip%d:%s8:intervali60ee", len(raw), raw))
+		require.Equal(t, want != "", r.ExternalIP.IsValid(), "%x", raw)
+		if want != "" {
+			require.Equal(t, want, r.ExternalIP.String())
 		}
-		requireBounded(t, r)
+	}
+	require.False(t, parsed(t, "d11:external ipi5e8:intervali60ee").ExternalIP.IsValid())
+}
+
+func TestT8_BothForms(t *testing.T) {
+	r := parsed(t, "d5:peers6:\x01\x02\x03\x04\x00\x506:peers6ld2:ip11:2001:db8::14:porti80eeee")
+	require.Equal(t, []string{"1.2.3.4:80", "[2001:db8::1]:80"}, addrs(r))
+}
+
+// 200 peers is what a busy tracker sends.
+func BenchmarkParseAnnounce(b *testing.B) {
+	body := compactAnswer(200)
+	b.Run("peers=200", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			if r, err := parseAnnounce(body, minInterval); err != nil || len(r.Peers) != 200 {
+				b.Fatal(len(r.Peers), err)
+			}
+		}
 	})
+}
+
+func compactAnswer(n int) []byte {
+	b := fmt.Appendf(nil, "d8:completei10e10:incompletei190e8:intervali1800e5:peers%d:", 6*n)
+	for i := range n {
+		b = append(b, 1, 2, byte(i>>8), byte(i), 0x1a, 0xe1)
+	}
+	return append(b, 'e')
 }
 
 // requireBounded checks what Response promises.

@@ -1,377 +1,44 @@
 package tracker
 
 import (
-	"errors"
-	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 )
 
-var update = flag.Bool("update", false, "write what happens into testdata/schedule; read the difference")
-
-// story plays a Schedule against scripted trackers in fake time and writes down
-// what is announced. Its commands:
-//
-//	tiers a,b c        a schedule for the tiers [a b] [c], not shuffled
-//	tracker a WORDS    how a answers from now on: ok (at first), fail, refuse,
-//	                   and interval=S min=S id=X retry=MIN|never takes=S
-//	run S              let S seconds pass
-//	start, start complete, complete, stop, force, add a,b c
-//	status
-type story struct {
-	s        *Schedule
-	now      time.Time
-	start    time.Time
-	trackers map[string]script
-	flying   []flight
-	log      strings.Builder
-}
-
-type script struct {
-	ok, refuse    bool
-	retry         time.Duration
-	interval, min time.Duration
-	takes         time.Duration
-	id            string
-}
-
-type flight struct {
-	due  Due
-	ends time.Time
-}
-
-func newStory() *story {
-	start := time.Unix(1_000_000, 0)
-	return &story{now: start, start: start, trackers: map[string]script{}}
-}
-
-func splitTiers(args []string) (tiers [][]string) {
-	for _, tier := range args {
-		var urls []string
-		for name := range strings.SplitSeq(tier, ",") {
-			if !strings.Contains(name, ":") {
-				name = "http://" + name
-			}
-			urls = append(urls, name)
-		}
-		tiers = append(tiers, urls)
-	}
-	return tiers
-}
-
-func (y *story) logf(format string, args ...any) {
-	fmt.Fprintf(&y.log, "> %6d  ", int(y.now.Sub(y.start).Seconds()))
-	fmt.Fprintf(&y.log, format+"\n", args...)
-}
-
-func (y *story) do(t *testing.T, line string) {
-	f := strings.Fields(line)
-	switch args := f[1:]; f[0] {
-	case "tiers":
-		y.s = NewSchedule(splitTiers(args), nil)
-	case "tracker":
-		y.trackers[args[0]] = parseScript(t, args[1:])
-	case "start":
-		y.s.Start(y.now, len(args) > 0)
-	case "complete":
-		y.s.Complete(y.now)
-	case "stop":
-		y.s.Stop(y.now)
-	case "force":
-		y.s.Force(y.now)
-	case "add":
-		y.s.AddTrackers(y.now, splitTiers(args))
-	case "run":
-		n, err := strconv.Atoi(args[0])
-		require.NoError(t, err)
-		y.run(t, y.now.Add(time.Duration(n)*time.Second))
-	case "status":
-		y.status()
-	default:
-		t.Fatalf("unknown command %q", line)
-	}
-}
-
-func parseScript(t *testing.T, words []string) script {
-	sc := script{ok: true, interval: 30 * time.Minute, min: time.Minute}
-	for _, word := range words {
-		key, value, _ := strings.Cut(word, "=")
-		n, _ := strconv.Atoi(value)
-		d := time.Duration(n) * time.Second
-		switch key {
-		case "ok":
-		case "fail":
-			sc.ok = false
-		case "refuse":
-			sc.ok, sc.refuse = false, true
-		case "retry":
-			if sc.retry = d * 60; value == "never" {
-				sc.retry = Never
-			}
-		case "interval":
-			sc.interval = d
-		case "min":
-			sc.min = d
-		case "takes":
-			sc.takes = d
-		case "id":
-			sc.id = value
-		default:
-			t.Fatalf("unknown word %q", word)
-		}
-	}
-	return sc
-}
-
-func (y *story) run(t *testing.T, until time.Time) {
-	for steps := 0; ; steps++ {
-		require.Less(t, steps, 10_000, "it never comes to rest")
-		if i := slices.IndexFunc(y.flying, func(f flight) bool { return !f.ends.After(y.now) }); i >= 0 {
-			f := y.flying[i]
-			y.flying = slices.Delete(y.flying, i, i+1)
-			y.land(f.due)
-			continue
-		}
-		due, ok, wake := y.s.Next(y.now)
-		if ok {
-			name := strings.TrimPrefix(due.URL, "http://")
-			word := due.Event.String()
-			if word == "" {
-				word = "-"
-			}
-			if due.TrackerID != "" {
-				word += " id=" + due.TrackerID
-			}
-			y.logf("%s %s", name, word)
-			for _, f := range y.flying {
-				require.NotEqual(t, due.URL, f.due.URL, "two announces to one tracker at once")
-				require.True(t, !y.s.running || f.due.Event == Stopped, "two announces at once")
-			}
-			y.flying = append(y.flying, flight{due, y.now.Add(y.script(name).takes)})
-			continue
-		}
-		require.True(t, wake.IsZero() || wake.After(y.now), "wake at once, with nothing to do")
-		for _, f := range y.flying {
-			wake = earliest(wake, f.ends)
-		}
-		if wake.IsZero() || wake.After(until) {
-			y.now = until
-			return
-		}
-		y.now = wake
-	}
-}
-
-func (y *story) script(name string) script {
-	if sc, ok := y.trackers[name]; ok {
-		return sc
-	}
-	return script{ok: true, interval: 30 * time.Minute, min: time.Minute}
-}
-
-func (y *story) land(due Due) {
-	name := strings.TrimPrefix(due.URL, "http://")
-	sc := y.script(name)
-	switch {
-	case sc.ok:
-		y.s.Done(due, y.now, &Response{Interval: sc.interval, MinInterval: sc.min, TrackerID: sc.id, Complete: 1, Incomplete: 2}, nil)
-		if sc.takes > 0 {
-			y.logf("    %s answers", name)
-		}
-	case sc.refuse:
-		y.s.Done(due, y.now, nil, &FailureError{Reason: "refused", RetryIn: sc.retry})
-		y.logf("    %s refuses", name)
-	default:
-		y.s.Done(due, y.now, nil, errors.New("broken"))
-		y.logf("    %s fails", name)
-	}
-}
-
-func (y *story) status() {
-	rel := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return fmt.Sprint(int(t.Sub(y.start).Seconds()))
-	}
-	for _, st := range y.s.Status() {
-		fmt.Fprintf(&y.log, "> %s tier=%d last=%s next=%s fails=%d", strings.TrimPrefix(st.URL, "http://"), st.Tier, rel(st.Last), rel(st.Next), st.Fails)
-		if st.Started {
-			y.log.WriteString(" started")
-		}
-		if st.Completed {
-			y.log.WriteString(" completed")
-		}
-		if st.Announcing {
-			y.log.WriteString(" announcing")
-		}
-		if st.Retired {
-			y.log.WriteString(" retired")
-		}
-		if st.Err != "" {
-			fmt.Fprintf(&y.log, " err=%q", st.Err)
-		}
-		y.log.WriteString("\n")
-	}
-}
-
 // The stories in testdata/schedule, each one or more of the rules. Lines with >
 // are what is expected.
-func TestScheduleStories(t *testing.T) {
-	files, err := filepath.Glob("testdata/schedule/*.txt")
-	require.NoError(t, err)
-	require.Greater(t, len(files), 5)
-	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			raw, err := os.ReadFile(file)
-			require.NoError(t, err)
-			want := strings.ReplaceAll(string(raw), "\r\n", "\n")
-			y := newStory()
-			for line := range strings.Lines(want) {
-				if strings.HasPrefix(line, ">") {
-					continue
-				}
-				y.log.WriteString(line)
-				if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
-					y.do(t, line)
-				}
-			}
-			if *update {
-				require.NoError(t, os.WriteFile(file, []byte(y.log.String()), 0o644))
-				return
-			}
-			require.Equal(t, want, y.log.String())
-		})
-	}
-}
+func TestT2_StartedFirstThenNoEvent(t *testing.T)      { stories(t, "t2-*", 1) }
+func TestT3_CompletedOnceUntilAnswered(t *testing.T)   { stories(t, "t3-*", 4) }
+func TestT4_StoppedWhereKnown(t *testing.T)            { stories(t, "t4-*", 1) }
+func TestT5_EachResumeIsASession(t *testing.T)         { stories(t, "t5-*", 1) }
+func TestT7_Intervals(t *testing.T)                    { stories(t, "t7-*", 3) }
+func TestT15_TiersInOrder(t *testing.T)                { stories(t, "t15-*", 4) }
+func TestT17_EachFamilyByItself(t *testing.T)          { stories(t, "t17-*", 4) }
+func TestT18_OneTrackerAtATime(t *testing.T)           { stories(t, "t18-*", 4) }
+func TestT30_UnsupportedTrackersAreShown(t *testing.T) { stories(t, "t30-*", 2) }
+func TestT31_CompleteAtStart(t *testing.T)             { stories(t, "t31-*", 1) }
+func TestRT9_AHangGivesWay(t *testing.T)               { stories(t, "rt9-*", 2) }
+func TestRT16_AllDeadThenOneComesBack(t *testing.T)    { stories(t, "rt16-*", 1) }
+func TestRT17_StopWhileTheAnnounceHangs(t *testing.T)  { stories(t, "rt17-*", 1) }
 
-// Whatever happens in whatever order: one announce at a time, Started first,
-// Completed once, Stopped last and only to those that know us, and never stuck.
-func TestScheduleAnyHistory(t *testing.T) {
-	for seed := range uint64(300) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		s := NewSchedule([][]string{{"http://a", "udp://b:1", "wss://x"}, {"http://c"}}, rnd)
-		now := time.Unix(1_000_000, 0)
-		type told struct{ started, asked, completed, done bool }
-		know := make(map[string]*told)
-		var flying []Due
-		running, complete, late := false, false, false
-		for step := range 400 {
-			if len(flying) > 0 && rnd.IntN(3) > 0 {
-				i := rnd.IntN(len(flying))
-				due := flying[i]
-				flying = slices.Delete(flying, i, i+1)
-				k := know[due.URL]
-				switch rnd.IntN(4) {
-				case 0:
-					s.Done(due, now, nil, errors.New("no"))
-				case 1:
-					s.Done(due, now, nil, &FailureError{RetryIn: time.Minute})
-				default:
-					s.Done(due, now, &Response{Interval: time.Duration(rnd.IntN(100)) * time.Minute}, nil)
-					k.started = k.started || due.Event == Started
-					k.done = k.done || due.Event == Completed
-				}
-			}
-			switch rnd.IntN(30) {
-			case 0:
-				if !running {
-					running, complete = true, rnd.IntN(3) == 0
-					for url, k := range know {
-						if k.asked && late && complete {
-							know[url] = &told{completed: true}
-						} else {
-							delete(know, url)
-						}
-					}
-					late = false
-					// What was under way belongs to the past.
-					for _, due := range flying {
-						s.Done(due, now, nil, errors.New("cut off"))
-					}
-					flying = nil
-					s.Start(now, complete)
-				}
-			case 1:
-				late = late || !running && !complete
-				if running && !complete {
-					for _, k := range know {
-						k.completed = k.asked
-					}
-				}
-				complete = true
-				s.Complete(now)
-			case 2:
-				if rnd.IntN(3) == 0 {
-					running = false
-					s.Stop(now)
-				}
-			case 3:
-				s.Force(now)
-			case 4:
-				s.AddTrackers(now, [][]string{{fmt.Sprintf("http://t%d", step)}})
-			}
-			due, ok, wake := s.Next(now)
-			if !ok {
-				busy := slices.ContainsFunc(flying, func(d Due) bool { return d.Event != Stopped })
-				require.True(t, busy || !running || wake.After(now), "seed %d: stuck", seed)
-				if !wake.IsZero() && len(flying) == 0 {
-					now = wake
-				}
-				continue
-			}
-			k := know[due.URL]
-			if k == nil {
-				k = new(told)
-				know[due.URL] = k
-			}
-			switch due.Event {
-			case Started:
-				require.False(t, k.started, "seed %d", seed)
-				k.asked = true
-			case None:
-				require.True(t, k.started, "seed %d", seed)
-			case Completed:
-				require.True(t, k.started && k.completed && !k.done, "seed %d", seed)
-			case Stopped:
-				require.True(t, k.started && !running, "seed %d", seed)
-				k.started = false
-			}
-			for _, other := range flying {
-				require.True(t, !running && other.URL != due.URL || running && other.Event == Stopped, "seed %d: two at once", seed)
-			}
-			flying = append(flying, due)
-		}
-	}
-}
-
-// RT16: the back-off grows to an hour and no further, each wait a quarter more
-// or less.
 // The last piece is written when the session is over already: the next one tells
 // of the completion, once, to who was told of the download.
-func TestCompletedBehindStop(t *testing.T) {
+func TestT3_CompletedBehindStop(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	s := NewSchedule([][]string{{"http://a/"}}, nil)
+	s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a/"}}})
 	tell := func(want Event) {
 		t.Helper()
 		due, ok, _ := s.Next(now)
 		require.True(t, ok, "want %v", want)
 		require.Equal(t, want, due.Event)
 		s.Done(due, now, &Response{}, nil)
-	}
-	nothing := func() {
-		t.Helper()
-		due, ok, _ := s.Next(now)
-		require.False(t, ok, "%v", due.Event)
 	}
 	s.Start(now, false)
 	tell(Started)
@@ -385,13 +52,14 @@ func TestCompletedBehindStop(t *testing.T) {
 	tell(Stopped)
 	s.Start(now, true)
 	tell(Started)
-	nothing()
+	_, ok, _ := s.Next(now)
+	require.False(t, ok)
 }
 
 // Started waits for the farewell of the session before.
-func TestStartedBehindStopped(t *testing.T) {
+func TestT5_StartedBehindStopped(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
-	s := NewSchedule([][]string{{"http://a/"}}, nil)
+	s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a/"}}})
 	s.Start(now, false)
 	due, _, _ := s.Next(now)
 	s.Done(due, now, &Response{}, nil)
@@ -408,9 +76,9 @@ func TestStartedBehindStopped(t *testing.T) {
 	require.Equal(t, Started, due.Event)
 }
 
-func TestBackoff(t *testing.T) {
-	s := NewSchedule(nil, nil)
-	for fails, want := range map[int]time.Duration{
+func TestRT16_Backoff(t *testing.T) {
+	s := NewSchedule(ScheduleConfig{})
+	for fails, want := range map[int32]time.Duration{
 		0: 30 * time.Second, 1: time.Minute, 6: 32 * time.Minute, 7: time.Hour, 8: time.Hour, 1 << 30: time.Hour,
 	} {
 		require.Equal(t, want, s.backoff(fails))
@@ -427,23 +95,156 @@ func TestBackoff(t *testing.T) {
 	require.Greater(t, high, 74*time.Second)
 }
 
-// RT2: a simulated day with a tracker that asks for the least there is.
-func TestAnnouncesInADay(t *testing.T) {
-	y := newStory()
-	y.do(t, "tiers a")
-	y.do(t, "tracker a interval=60 min=60")
-	y.do(t, "start")
-	y.do(t, "run 86399")
-	require.Equal(t, 24*60, strings.Count(y.log.String(), " a "))
+// A day with a tracker that asks for absurd intervals: as the transports read
+// them, and as they are if somebody hands them in unread.
+func TestRT2_AnnouncesInADay(t *testing.T) {
+	const day = 24 * 60
+	for name, test := range map[string]struct {
+		answer string
+		want   int // announces from 0:00 to 23:59:59
+	}{
+		"zero":                   {"d8:intervali0e5:peers0:e", day},
+		"negative":               {"d8:intervali-1e5:peers0:e", day},
+		"missing":                {"d5:peers0:e", 2 * 24},
+		"2^62":                   {"d8:intervali4611686018427387904e5:peers0:e", 1},
+		"minimum above it":       {"d8:intervali60e12:min intervali7200e5:peers0:e", 12},
+		"minimum of 2^62":        {"d8:intervali60e12:min intervali4611686018427387904e5:peers0:e", 1},
+		"negative minimum":       {"d8:intervali600e12:min intervali-5e5:peers0:e", 6 * 24},
+		"two hours, no minimum":  {"d8:intervali7200e5:peers0:e", 12},
+		"half an hour, as usual": {"d8:intervali1800e5:peers0:e", 2 * 24},
+	} {
+		t.Run(name, func(t *testing.T) {
+			resp, err := parseAnnounce([]byte(test.answer), minInterval)
+			require.NoError(t, err)
+			require.Equal(t, test.want, announcesInADay(t, resp))
+		})
+	}
+	require.Equal(t, 1, announcesInADay(t, Response{Interval: 1<<63 - 1, MinInterval: 1<<63 - 1}))
+	require.Equal(t, 2*24, announcesInADay(t, Response{Interval: -1, MinInterval: -1 << 63}))
 }
 
+func announcesInADay(t *testing.T, resp Response) (n int) {
+	now := time.Unix(1_000_000, 0)
+	end := now.Add(24 * time.Hour)
+	s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a/"}}})
+	s.Start(now, false)
+	for now.Before(end) {
+		due, ok, wake := s.Next(now)
+		if !ok {
+			require.True(t, wake.After(now))
+			now = wake
+			continue
+		}
+		n++
+		s.Done(due, now, &resp, nil)
+	}
+	return n
+}
+
+// Every kind of URL that is of no use to us has a row, and is never tried.
+func TestT30_UnsupportedKinds(t *testing.T) {
+	long := "http://h/" + strings.Repeat("x", maxURL)
+	s := NewSchedule(ScheduleConfig{
+		Trackers: [][]string{{"wss://h/announce", "h", "http://", long, "http://[::1]/a", "http://127.0.0.1/a"}},
+		Families: []Family{IPv4},
+	})
+	now := time.Unix(1, 0)
+	s.Start(now, false)
+	due, ok, _ := s.Next(now)
+	require.True(t, ok)
+	require.Equal(t, "http://127.0.0.1/a", due.URL)
+	require.Equal(t, IPv4, due.Family)
+	s.Done(due, now, nil, ErrMalformed)
+	_, ok, _ = s.Next(now)
+	require.False(t, ok)
+	var errs []string
+	for _, st := range s.Status()[:5] {
+		require.True(t, st.Unsupported && st.Retired, st.URL)
+		require.Len(t, st.Endpoints, 1)
+		require.True(t, st.Endpoints[0].Unsupported)
+		require.Equal(t, st.Err, st.Endpoints[0].Err)
+		errs = append(errs, st.Err)
+	}
+	require.Equal(t, []string{
+		"tracker scheme wss is not supported",
+		"tracker URL without a scheme is not supported",
+		"bad announce URL: no host",
+		"bad announce URL: longer than 4096 bytes",
+		"tracker is at an IPv6 address, which we do not use",
+	}, errs)
+	require.False(t, s.Status()[5].Unsupported)
+}
+
+// The endpoints of a tracker that is given as an address.
+func TestT17_EndpointsOfAnAddress(t *testing.T) {
+	for _, test := range []struct {
+		url  string
+		has  []Family
+		want []Family
+	}{
+		{"http://h/", nil, []Family{AnyFamily}},
+		{"http://1.2.3.4/", nil, []Family{AnyFamily}},
+		{"http://[::1]/", []Family{IPv6, AnyFamily}, []Family{AnyFamily}},
+		{"http://h/", []Family{IPv6, IPv4, IPv6, 77}, []Family{IPv4, IPv6}},
+		{"http://1.2.3.4/", []Family{IPv4, IPv6}, []Family{IPv4}},
+		{"udp://[2001:db8::1]:80/", []Family{IPv4, IPv6}, []Family{IPv6}},
+		{"udp://[::ffff:1.2.3.4]:80/", []Family{IPv4, IPv6}, []Family{IPv4}},
+		{"http://[fe80::1%25eth0]/", []Family{IPv4, IPv6}, []Family{IPv6}},
+	} {
+		s := NewSchedule(ScheduleConfig{Trackers: [][]string{{test.url}}, Families: test.has})
+		now := time.Unix(1, 0)
+		var before, asked, after []Family
+		for _, ep := range s.Status()[0].Endpoints {
+			before = append(before, ep.Family)
+		}
+		s.Start(now, false)
+		for due, ok, _ := s.Next(now); ok; due, ok, _ = s.Next(now) {
+			asked = append(asked, due.Family)
+		}
+		for _, ep := range s.Status()[0].Endpoints {
+			after = append(after, ep.Family)
+		}
+		require.Equal(t, test.want, asked, test.url)
+		require.Equal(t, test.want, before, test.url)
+		require.Equal(t, test.want, after, test.url)
+	}
+}
+
+// The counts shown are the newest ones; what they lack is filled in. Families of
+// one tracker may have swarms of their own: the larger one is shown.
+func TestT13_ScrapedCounts(t *testing.T) {
+	now := time.Unix(1, 0)
+	s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a"}}, Families: []Family{IPv4, IPv6}})
+	shown := func() []int {
+		st := s.Status()[0]
+		return []int{st.Seeders, st.Leechers, st.Downloaded}
+	}
+	require.Equal(t, []int{-1, -1, -1}, shown())
+	s.Scraped("http://a", 7, -5, math.MaxInt)
+	require.Equal(t, []int{7, -1, math.MaxInt32}, shown())
+	s.Scraped("http://a", 7, 8, 9)
+	s.Start(now, false)
+	for i, f := range []Family{IPv4, IPv6} {
+		due, ok, _ := s.Next(now)
+		require.True(t, ok)
+		require.Equal(t, f, due.Family)
+		s.Done(due, now, &Response{Complete: 1 + i, Incomplete: 6 - i, Downloaded: -1}, nil)
+	}
+	require.Equal(t, []int{2, 6, 9}, shown())
+	require.Equal(t, 1, s.Status()[0].Endpoints[0].Seeders)
+	s.Scraped("http://a", -1, 3, 4)
+	require.Equal(t, []int{2, 3, 4}, shown())
+}
+
+// Calls at the wrong time, or twice.
 func TestScheduleMisuse(t *testing.T) {
 	now := time.Unix(1, 0)
-	s := NewSchedule([][]string{{"http://a"}}, nil)
+	s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a"}}})
 	s.Complete(now)
 	s.Stop(now)
 	s.Force(now)
-	s.Done(Due{}, now, nil, nil)
+	s.Scraped("http://b", 1, 2, 3)
+	require.Zero(t, s.Done(Due{}, now, nil, nil))
 	_, ok, wake := s.Next(now)
 	require.False(t, ok)
 	require.True(t, wake.IsZero())
@@ -455,4 +256,80 @@ func TestScheduleMisuse(t *testing.T) {
 	s.Done(due, now, &Response{}, nil)
 	require.Equal(t, 1, s.Status()[0].Fails)
 	require.False(t, s.Status()[0].Started)
+
+	// A clock that goes back, and one that stood at nothing.
+	_, ok, _ = s.Next(now)
+	require.False(t, ok)
+	s.Force(now.Add(-time.Hour))
+	_, ok, _ = s.Next(now.Add(-time.Hour))
+	require.True(t, ok)
+	s = NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a"}}})
+	s.Start(time.Time{}, false)
+	due, ok, _ = s.Next(time.Time{})
+	require.True(t, ok)
+	s.Done(due, time.Time{}, &Response{}, nil)
+}
+
+// What a schedule costs that has been told Started and waits for its interval.
+func TestScheduleIsSmall(t *testing.T) {
+	require.LessOrEqual(t, unsafe.Sizeof(entry{}), uintptr(64))
+	require.LessOrEqual(t, unsafe.Sizeof(endpoint{}), uintptr(160))
+	require.LessOrEqual(t, unsafe.Sizeof(Schedule{}), uintptr(144))
+	s, now := idleSchedule(5)
+	require.Zero(t, testing.AllocsPerRun(100, func() {
+		if _, ok, wake := s.Next(now); ok || wake.IsZero() {
+			t.Fatal("it is idle")
+		}
+	}))
+}
+
+// idleSchedule is one of a seeding torrent with n trackers, the first of which
+// has answered.
+func idleSchedule(n int) (*Schedule, time.Time) {
+	var tiers [][]string
+	for i := range n {
+		tiers = append(tiers, []string{fmt.Sprintf("http://tracker%d.example:6969/announce", i)})
+	}
+	now := time.Unix(1_000_000, 0)
+	s := NewSchedule(ScheduleConfig{Trackers: tiers, Families: []Family{IPv4, IPv6}})
+	s.Start(now, true)
+	for due, ok, _ := s.Next(now); ok; due, ok, _ = s.Next(now) {
+		s.Done(due, now, &Response{Interval: time.Hour}, nil)
+	}
+	return s, now
+}
+
+func BenchmarkScheduleNext(b *testing.B) {
+	for _, n := range []int{1, 5, 512} {
+		b.Run(fmt.Sprintf("idle/trackers=%d", n), func(b *testing.B) {
+			s, now := idleSchedule(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Next(now)
+			}
+		})
+	}
+	b.Run("announce/trackers=5", func(b *testing.B) {
+		s, now := idleSchedule(5)
+		b.ReportAllocs()
+		for b.Loop() {
+			now = now.Add(time.Hour)
+			for due, ok, _ := s.Next(now); ok; due, ok, _ = s.Next(now) {
+				s.Done(due, now, &Response{Interval: time.Hour}, nil)
+			}
+		}
+	})
+}
+
+// BenchmarkScheduleMemory makes the schedules of idle torrents; B/op is what one
+// takes, with what its making leaves behind as garbage.
+func BenchmarkScheduleMemory(b *testing.B) {
+	for _, n := range []int{1, 5} {
+		b.Run(fmt.Sprintf("trackers=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				idleSchedule(n)
+			}
+		})
+	}
 }

@@ -1,31 +1,17 @@
 package tracker
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"time"
-)
-
-// BEP 15: what is in the packets.
-const (
-	udpMagic = 0x41727101980
-
-	actionConnect  uint32 = 0
-	actionAnnounce uint32 = 1
-	actionError    uint32 = 3
-
-	connectLen      = 16 // bytes of both the request and the answer
-	announceLen     = 98
-	announceRespLen = 20 // without peers
 )
 
 const (
@@ -33,73 +19,65 @@ const (
 	udpMaxWaits  = 8                // the last wait is 15 s * 2^8
 	udpIDLife    = time.Minute      // how long a client may use a connection id
 	udpMaxAddrs  = 4                // addresses of one tracker that are tried
-	udpBuffer    = 16 << 10         // 900 IPv6 peers
-	udpReadFails = 100              // failed reads in one wait; systems report other hosts' ICMP this way
-	urlDataType  = 2                // BEP 41
+	udpMaxNames  = 64               // … out of so many that its name has
 )
 
-// errNoAnswer is internal: nothing valid came within a wait.
+// errNoAnswer is internal: nothing valid came while the connection id was good.
 var errNoAnswer = errors.New("no answer")
 
-// announceUDP makes one announce over UDP.
-//
-// A tracker's name may have several addresses, some of a family that leads
-// nowhere: each transmission of the connect request goes to the next one. Once
-// it is answered, that address is kept.
+// announceUDP makes one announce over UDP (BEP 15).
 func (c *Client) announceUDP(ctx context.Context, u *url.URL, r Request) (Response, error) {
-	addrs, err := c.resolve(ctx, u)
+	x, err := c.exchange(ctx, u, r.Family)
 	if err != nil {
 		return Response{}, err
 	}
-	x := &udpExchange{ctx: ctx, listen: c.ListenPacket, buf: make([]byte, udpBuffer)}
-	if x.listen == nil {
-		x.listen = new(net.ListenConfig).ListenPacket
+	defer x.close()
+	packet, from, err := x.ask(actionAnnounce, announceRespLen, func(id uint64, tid uint32, to netip.AddrPort) []byte {
+		return appendURLData(appendUDPAnnounce(nil, id, tid, &r, to.Addr().Is4()), u)
+	})
+	if err != nil {
+		return Response{}, err
+	}
+	return parseUDPAnnounce(packet, from.Addr().Is4(), c.floor()), nil
+}
+
+// scrapeUDP asks for the counts of some torrents, as many at a time as fit into
+// a packet.
+func (c *Client) scrapeUDP(ctx context.Context, u *url.URL, hashes [][20]byte) (ScrapeResponse, error) {
+	x, err := c.exchange(ctx, u, AnyFamily)
+	if err != nil {
+		return ScrapeResponse{}, err
 	}
 	defer x.close()
-
-	// A transaction id stands for a request, not for a transmission: an answer
-	// that comes after we have asked again still counts.
-	tid := newTransaction()
-	unsent := 0 // in a row
-	for n, i := 0, 0; ; i++ {
-		to := addrs[i%len(addrs)]
-		id, err := x.connect(to, tid, udpWait(n))
-		switch {
-		case err == nil:
-		case errors.Is(err, errNoAnswer):
-			n, unsent = n+1, 0
-			continue
-		case errors.As(err, new(*FailureError)), ctx.Err() != nil:
-			return Response{}, err
-		default: // this address can't even be sent to
-			if unsent++; unsent >= len(addrs) {
-				return Response{}, err
+	r := ScrapeResponse{Files: make(map[[20]byte]ScrapeFile, len(hashes))}
+	for part := range slices.Chunk(hashes, maxUDPScrape) {
+		packet, _, err := x.ask(actionScrape, answerLen, func(id uint64, tid uint32, _ netip.AddrPort) []byte {
+			b := appendUDPHead(nil, id, actionScrape, tid)
+			for _, hash := range part {
+				b = append(b, hash[:]...)
 			}
-			continue
+			return b
+		})
+		if err != nil {
+			return ScrapeResponse{}, err
 		}
-		n, unsent, addrs = 0, 0, []netip.AddrPort{to}
-		tid = newTransaction()
-		for until := time.Now().Add(udpIDLife); time.Now().Before(until); n++ {
-			packet, err := x.announce(to, id, tid, &r, u, udpWait(n))
-			if err == nil {
-				return parseUDPAnnounce(packet, to.Addr().Is4(), c.floor()), nil
-			}
-			if !errors.Is(err, errNoAnswer) {
-				return Response{}, err
-			}
-		}
-		tid = newTransaction()
+		parseUDPScrape(packet, part, r.Files)
 	}
+	return r, nil
 }
 
 // udpWait is how long to wait for the answer to transmission n, counted from 0.
 func udpWait(n int) time.Duration { return udpFirstWait << min(n, udpMaxWaits) }
 
-// resolve returns the tracker's addresses, IPv4 first.
-func (c *Client) resolve(ctx context.Context, u *url.URL) ([]netip.AddrPort, error) {
+// resolve returns the tracker's addresses of a family that the policy permits,
+// IPv4 first.
+func (c *Client) resolve(ctx context.Context, u *url.URL, f Family) ([]netip.AddrPort, error) {
 	port, err := strconv.ParseUint(u.Port(), 10, 16)
 	if err != nil || port == 0 {
 		return nil, fmt.Errorf("%w: a UDP tracker needs a port", ErrBadURL)
+	}
+	if err := c.Policy.permit(Hop{URL: u}); err != nil {
+		return nil, err
 	}
 	var ips []netip.Addr
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
@@ -112,208 +90,316 @@ func (c *Client) resolve(ctx context.Context, u *url.URL) ([]netip.AddrPort, err
 	} else if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname()); err != nil {
 		return nil, err
 	}
-	var addrs []netip.AddrPort
-	for _, want4 := range []bool{true, false} {
-		for _, ip := range ips {
-			to := netip.AddrPortFrom(ip.Unmap(), uint16(port))
-			if ip.IsValid() && to.Addr().Is4() == want4 && !slices.Contains(addrs, to) {
-				addrs = append(addrs, to)
-			}
-		}
-	}
-	if len(addrs) == 0 {
+	if len(ips) == 0 {
 		return nil, &net.DNSError{Err: "no addresses", Name: u.Hostname(), IsNotFound: true}
 	}
-	return addrs[:min(len(addrs), udpMaxAddrs)], nil
+	ips = ips[:min(len(ips), udpMaxNames)]
+	var addrs []netip.AddrPort
+	var refused error
+	for _, family := range []Family{IPv4, IPv6} {
+		for _, ip := range ips {
+			to := netip.AddrPortFrom(ip.Unmap(), uint16(port))
+			if !ip.IsValid() || !f.Of(ip) || !family.Of(ip) || slices.Contains(addrs, to) || len(addrs) == udpMaxAddrs {
+				continue
+			}
+			if err := c.Policy.permit(Hop{URL: u, Addr: to.Addr()}); err != nil {
+				refused = err
+				continue
+			}
+			addrs = append(addrs, to)
+		}
+	}
+	switch {
+	case len(addrs) > 0:
+		return addrs, nil
+	case refused != nil:
+		return nil, refused
+	}
+	return nil, ErrNoAddress
 }
 
-// udpExchange is the sockets of one announce: at most one for each family.
+// udpExchange is one announce or scrape. It holds the sockets of the families
+// that its addresses have.
 type udpExchange struct {
-	ctx    context.Context // the announce's; the exchange does not outlive it
-	listen func(ctx context.Context, network, address string) (net.PacketConn, error)
-	conn4  net.PacketConn
-	conn6  net.PacketConn
-	buf    []byte
-	undo   []func() bool // unhooks the sockets from the context
+	ctx     context.Context // the announce's; the exchange does not outlive it
+	state   *udpState
+	addrs   []netip.AddrPort // still worth trying; never empty
+	sockets [2]*udpSocket    // of IPv4 and IPv6
+}
+
+// exchange finds the tracker and opens what is needed to talk to it. To be
+// closed.
+func (c *Client) exchange(ctx context.Context, u *url.URL, f Family) (*udpExchange, error) {
+	addrs, err := c.resolve(ctx, u, f)
+	if err != nil {
+		return nil, err
+	}
+	listen := c.ListenPacket
+	if listen == nil {
+		listen = new(net.ListenConfig).ListenPacket
+	}
+	if err := c.udp.enter(ctx); err != nil {
+		return nil, err
+	}
+	x := &udpExchange{ctx: ctx, state: &c.udp}
+	var failed [2]error
+	for _, to := range addrs {
+		i := socketIndex(to)
+		if x.sockets[i] == nil && failed[i] == nil {
+			s, err := c.udp.acquire(ctx, listen, i == 0)
+			if failed[i] = err; err == nil {
+				x.sockets[i] = s
+			}
+		}
+		// A family that does not exist here costs no time.
+		if x.sockets[i] != nil {
+			x.addrs = append(x.addrs, to)
+		}
+	}
+	if len(x.addrs) == 0 {
+		x.close()
+		return nil, cmp.Or(failed[0], failed[1])
+	}
+	return x, nil
 }
 
 func (x *udpExchange) close() {
-	for _, undo := range x.undo {
-		undo()
+	for _, s := range x.sockets {
+		if s != nil {
+			x.state.release(s)
+		}
 	}
-	for _, conn := range []net.PacketConn{x.conn4, x.conn6} {
-		if conn != nil {
-			conn.Close()
+	x.state.exit()
+}
+
+func socketIndex(to netip.AddrPort) int {
+	if to.Addr().Is4() {
+		return 0
+	}
+	return 1
+}
+
+func (x *udpExchange) socket(to netip.AddrPort) *udpSocket { return x.sockets[socketIndex(to)] }
+
+// ask makes one request and returns the answer and who gave it. build makes the
+// packet for a connection id, a transaction id and an address.
+//
+// A tracker's name may have several addresses, some of which lead nowhere: each
+// transmission of the connect request goes to the next one. The one that answers
+// gets the request; when its id has run out without an answer, all are tried
+// again.
+func (x *udpExchange) ask(action uint32, minLen int, build func(uint64, uint32, netip.AddrPort) []byte) ([]byte, netip.AddrPort, error) {
+	renewed := false
+	for n, start := 0, 0; ; {
+		g, err := x.grant(n, start)
+		if err != nil {
+			return nil, g.to, err
+		}
+		if !g.cached {
+			n = 0
+		}
+		answer, sent, err := x.request(g, n, action, minLen, build)
+		switch {
+		case err == nil:
+			return answer, g.to, nil
+		case x.ctx.Err() != nil:
+			return nil, g.to, err
+		case errors.Is(err, errNoAnswer):
+			// The id has run out, or is one that the tracker has forgotten.
+			x.state.forget(x.path(g.to), g)
+			n += sent
+			start = slices.Index(x.addrs, g.to) + 1
+		case errors.As(err, new(*FailureError)):
+			// A tracker that was started again does not know its ids any more.
+			if !g.cached || renewed {
+				return nil, g.to, err
+			}
+			renewed = true
+			x.state.forget(x.path(g.to), g)
+		default: // this address can't even be sent to
+			x.addrs = slices.DeleteFunc(slices.Clone(x.addrs), func(a netip.AddrPort) bool { return a == g.to })
+			if len(x.addrs) == 0 {
+				return nil, g.to, err
+			}
 		}
 	}
 }
 
-func (x *udpExchange) socket(to netip.Addr) (net.PacketConn, error) {
-	slot, network := &x.conn4, "udp4"
-	if !to.Is4() {
-		slot, network = &x.conn6, "udp6"
+// request sends an announce or a scrape until it is answered or its connection
+// id has run out; with an id of an earlier exchange only once. sent is how often
+// that was.
+func (x *udpExchange) request(g udpGrant, n int, action uint32, minLen int, build func(uint64, uint32, netip.AddrPort) []byte) (answer []byte, sent int, err error) {
+	s := x.socket(g.to)
+	answers := make(chan udpAnswer, 1)
+	tid, err := s.expect(udpRequest{to: g.to, action: action, minLen: minLen, answers: answers})
+	if err != nil {
+		return nil, 0, err
 	}
-	if *slot == nil {
-		conn, err := x.listen(x.ctx, network, ":0")
-		if err != nil {
-			return nil, err
+	defer s.drop(tid)
+	packet := build(g.id, tid, g.to)
+	for time.Now().Before(g.until) && (sent == 0 || !g.cached) {
+		if err := s.send(packet, g.to); err != nil {
+			return nil, sent, err
 		}
-		*slot = conn
-		x.undo = append(x.undo, context.AfterFunc(x.ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) }))
+		a, err := await(x.ctx, answers, udpWait(n+sent))
+		if sent++; !errors.Is(err, errNoAnswer) {
+			return a.packet, sent, err
+		}
 	}
-	return *slot, nil
+	return nil, sent, errNoAnswer
 }
 
-// connect gets a connection id (BEP 15, connect).
-func (x *udpExchange) connect(to netip.AddrPort, tid uint32, wait time.Duration) (id uint64, err error) {
-	p := binary.BigEndian.AppendUint64(nil, udpMagic)
-	p = binary.BigEndian.AppendUint32(p, actionConnect)
-	p = binary.BigEndian.AppendUint32(p, tid)
-	answer, err := x.ask(to, p, actionConnect, tid, connectLen, wait)
-	if err != nil {
-		return 0, err
+// await waits for an answer; errNoAnswer: none came.
+func await(ctx context.Context, answers <-chan udpAnswer, wait time.Duration) (udpAnswer, error) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case a := <-answers:
+		return a, a.err
+	case <-timer.C:
+		return udpAnswer{}, errNoAnswer
+	case <-ctx.Done():
+		return udpAnswer{}, ctx.Err()
 	}
-	return binary.BigEndian.Uint64(answer[8:]), nil
 }
 
-func (x *udpExchange) announce(to netip.AddrPort, id uint64, tid uint32, r *Request, u *url.URL, wait time.Duration) ([]byte, error) {
-	p := appendUDPAnnounce(nil, id, tid, r, to.Addr().Is4())
-	p = appendURLData(p, u)
-	return x.ask(to, p, actionAnnounce, tid, announceRespLen, wait)
+// udpGrant is a connection id: the permission to ask a tracker.
+type udpGrant struct {
+	to     netip.AddrPort
+	id     uint64
+	until  time.Time
+	cached bool // it was there already
 }
 
-// ask sends one packet and waits for its answer. What comes from somewhere
-// else, has another transaction id, the wrong action or too few bytes is
-// ignored: anybody could have sent it. It returns errNoAnswer after the wait, a
-// *FailureError for an error packet. The answer is good until the next call.
-func (x *udpExchange) ask(to netip.AddrPort, packet []byte, action, tid uint32, minLen int, wait time.Duration) ([]byte, error) {
-	conn, err := x.socket(to.Addr())
-	if err != nil {
-		return nil, err
+// udpRoute is a tracker with all of its addresses, over certain sockets.
+type udpRoute struct {
+	addrs   string
+	sockets [2]*udpSocket
+}
+
+// udpConnect is a connect request under way, shared by all who need its id. Its
+// transmissions keep to their times however many there are.
+type udpConnect struct {
+	waiting int // guarded by udpState.mu
+	cancel  context.CancelFunc
+	done    chan struct{} // closed when grant and err are good
+	grant   udpGrant
+	err     error
+}
+
+func (x *udpExchange) path(to netip.AddrPort) udpPath { return udpPath{to, x.socket(to).local} }
+
+// grant returns a connection id of one of the addresses: one that is known, or
+// that of a connect request, whose first transmission counts as number n and
+// goes to the start-th address.
+func (x *udpExchange) grant(n, start int) (udpGrant, error) {
+	u := x.state
+	// Resolvers like to change the order.
+	sorted := slices.SortedFunc(slices.Values(x.addrs), netip.AddrPort.Compare)
+	route := udpRoute{fmt.Sprint(sorted), x.sockets}
+	u.mu.Lock()
+	for _, to := range x.addrs {
+		g, ok := u.ids[x.path(to)]
+		if ok && time.Now().Before(g.until) {
+			u.mu.Unlock()
+			g.cached = true
+			return g, nil
+		}
 	}
-	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return nil, err
+	c := u.connects[route]
+	if c == nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		c = &udpConnect{cancel: cancel, done: make(chan struct{})}
+		if u.connects == nil {
+			u.connects = make(map[udpRoute]*udpConnect)
+		}
+		u.connects[route] = c
+		go c.run(ctx, u, route, slices.Clone(x.addrs), n, start) // leave waits for it
 	}
-	if err := x.ctx.Err(); err != nil { // the line above may have undone what ended the wait
-		return nil, err
+	c.waiting++
+	u.mu.Unlock()
+	defer c.leave(u, route)
+	select {
+	case <-c.done:
+		return c.grant, c.err
+	case <-x.ctx.Done():
+		return udpGrant{}, x.ctx.Err()
 	}
-	if _, err := conn.WriteTo(packet, net.UDPAddrFromAddrPort(to)); err != nil {
-		return nil, err
+}
+
+// leave is called by each who waited. The last one ends the request, if it
+// still goes on: its sockets are those of who waits.
+func (c *udpConnect) leave(u *udpState, route udpRoute) {
+	u.mu.Lock()
+	c.waiting--
+	last := c.waiting == 0
+	if last && u.connects[route] == c {
+		delete(u.connects, route)
 	}
-	for fails := 0; ; {
-		n, from, err := conn.ReadFrom(x.buf)
+	u.mu.Unlock()
+	if last {
+		c.cancel()
+		<-c.done
+	}
+}
+
+// run is the goroutine of a connect request.
+func (c *udpConnect) run(ctx context.Context, u *udpState, route udpRoute, addrs []netip.AddrPort, n, start int) {
+	defer close(c.done)
+	g, err := connect(ctx, route.sockets, addrs, n, start)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	c.grant, c.err = g, err
+	if u.connects[route] == c {
+		delete(u.connects, route)
+	}
+	if err == nil {
+		path := udpPath{g.to, route.sockets[socketIndex(g.to)].local}
+		u.keepIDLocked(path, g, time.Now())
+	}
+}
+
+// connect gets a connection id from one of some addresses (BEP 15, connect).
+func connect(ctx context.Context, sockets [2]*udpSocket, addrs []netip.AddrPort, n, start int) (udpGrant, error) {
+	answers := make(chan udpAnswer, len(addrs))
+	tids := make(map[netip.AddrPort]uint32, len(addrs))
+	defer func() {
+		for to, tid := range tids {
+			sockets[socketIndex(to)].drop(tid)
+		}
+	}()
+	unsent := 0 // in a row
+	for i := start; ; i++ {
+		to := addrs[i%len(addrs)]
+		s := sockets[socketIndex(to)]
+		tid, known := tids[to]
+		var err error
+		if !known {
+			if tid, err = s.expect(udpRequest{to: to, action: actionConnect, minLen: connectLen, answers: answers}); err == nil {
+				tids[to] = tid
+			}
+		}
+		if err == nil {
+			err = s.send(appendUDPConnect(nil, tid), to)
+		}
 		if err != nil {
-			switch fails++; {
-			case x.ctx.Err() != nil:
-				return nil, x.ctx.Err()
-			case errors.Is(err, os.ErrDeadlineExceeded):
-				return nil, errNoAnswer
-			case errors.Is(err, net.ErrClosed), fails > udpReadFails:
-				return nil, err
+			if unsent++; unsent >= len(addrs) {
+				return udpGrant{}, err
 			}
 			continue
 		}
-		answer := x.buf[:n]
-		if len(answer) < 8 || addrPort(from) != to || binary.BigEndian.Uint32(answer[4:]) != tid {
+		unsent = 0
+		a, err := await(ctx, answers, udpWait(n))
+		if n++; errors.Is(err, errNoAnswer) {
 			continue
 		}
-		switch got := binary.BigEndian.Uint32(answer); {
-		case got == actionError:
-			return nil, udpFailure(answer[8:])
-		case got == action && len(answer) >= minLen:
-			return answer, nil
+		if err != nil {
+			return udpGrant{}, err
+		}
+		for _, to := range addrs {
+			if withoutZone(to) == a.from {
+				return udpGrant{to: to, id: binary.BigEndian.Uint64(a.packet[8:]), until: time.Now().Add(udpIDLife)}, nil
+			}
 		}
 	}
-}
-
-func newTransaction() uint32 {
-	var b [4]byte
-	rand.Read(b[:]) // never fails
-	return binary.BigEndian.Uint32(b[:])
-}
-
-// addrPort brings the ways in which a socket names the other side into one.
-func addrPort(a net.Addr) netip.AddrPort {
-	var ap netip.AddrPort
-	switch a := a.(type) {
-	case nil:
-	case *net.UDPAddr:
-		ap = a.AddrPort()
-	default:
-		ap, _ = netip.ParseAddrPort(a.String())
-	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}
-
-func udpFailure(message []byte) error {
-	e := &FailureError{Reason: printable(string(message))}
-	if e.Reason == "" {
-		e.Reason = "no reason given"
-	}
-	return e
-}
-
-// appendUDPAnnounce appends the 98 bytes of an announce request (BEP 15).
-func appendUDPAnnounce(b []byte, id uint64, tid uint32, r *Request, over4 bool) []byte {
-	be := binary.BigEndian
-	b = be.AppendUint64(b, id)
-	b = be.AppendUint32(b, actionAnnounce)
-	b = be.AppendUint32(b, tid)
-	b = append(b, r.InfoHash[:]...)
-	b = append(b, r.PeerID[:]...)
-	b = be.AppendUint64(b, uint64(r.Downloaded))
-	b = be.AppendUint64(b, uint64(r.Left))
-	b = be.AppendUint64(b, uint64(r.Uploaded))
-	b = be.AppendUint32(b, uint32(r.Event))
-	var ip [4]byte // BEP 15, IPv6: always 0 there
-	if a, err := netip.ParseAddr(r.IP); err == nil && a.Is4() && over4 {
-		ip = a.As4()
-	}
-	b = append(b, ip[:]...)
-	b = be.AppendUint32(b, r.Key)
-	want := int32(min(r.NumWant, 1<<30))
-	if r.NumWant < 0 {
-		want = -1
-	}
-	b = be.AppendUint32(b, uint32(want))
-	return be.AppendUint16(b, r.Port)
-}
-
-// appendURLData appends the URL's path and query in pieces of up to 255 bytes
-// (BEP 41); nothing if it has neither.
-func appendURLData(b []byte, u *url.URL) []byte {
-	data := u.EscapedPath()
-	if u.RawQuery != "" {
-		data += "?" + u.RawQuery
-	}
-	for len(data) > 0 {
-		n := min(len(data), 255)
-		b = append(b, urlDataType, byte(n))
-		b = append(b, data[:n]...)
-		data = data[n:]
-	}
-	return b
-}
-
-// parseUDPAnnounce reads an announce answer of at least announceRespLen bytes.
-// The peers' size follows from the family of the socket.
-func parseUDPAnnounce(b []byte, over4 bool, floor time.Duration) Response {
-	field := func(at int) int64 { return int64(int32(binary.BigEndian.Uint32(b[at:]))) }
-	count := func(at int) int { return int(max(field(at), -1)) }
-	interval := clampInterval(field(8), floor)
-	r := Response{
-		Interval:    interval,
-		MinInterval: interval, // BEP 15: not again before it has passed
-		Incomplete:  count(12),
-		Complete:    count(16),
-		Downloaded:  -1,
-	}
-	size := compactLen4
-	if !over4 {
-		size = compactLen6
-	}
-	var l peerList
-	l.addCompact(b[announceRespLen:], size)
-	r.Peers = l.peers
-	return r
 }

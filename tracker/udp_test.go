@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -20,7 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// datagram is a packet with the address of who sent it.
+// datagram is a packet with the address of who sent it. One without data is a
+// failed read, one from "unsendable" a failed write.
 type datagram struct {
 	from string
 	data []byte
@@ -30,69 +30,51 @@ type datagram struct {
 // each packet that is sent.
 type memSocket struct {
 	answer func(to string, packet []byte) []datagram
+	local  net.UDPAddr
 	in     chan datagram
 	closed chan struct{}
+	once   sync.Once
+}
 
-	mu       sync.Mutex
-	deadline time.Time
-	changed  chan struct{} // closed when deadline has been
+func newMemSocket(answer func(to string, packet []byte) []datagram) *memSocket {
+	return &memSocket{answer: answer, in: make(chan datagram, 5000), closed: make(chan struct{})}
 }
 
 func (s *memSocket) ReadFrom(p []byte) (int, net.Addr, error) {
-	for {
-		s.mu.Lock()
-		deadline, changed := s.deadline, s.changed
-		s.mu.Unlock()
-		var alarm <-chan time.Time
-		if !deadline.IsZero() {
-			left := time.Until(deadline)
-			if left <= 0 {
-				return 0, nil, os.ErrDeadlineExceeded
-			}
-			timer := time.NewTimer(left)
-			defer timer.Stop()
-			alarm = timer.C
+	select {
+	case d := <-s.in:
+		if d.data == nil {
+			return 0, nil, errors.New("connection refused")
 		}
-		select {
-		case d := <-s.in:
-			if d.data == nil {
-				return 0, nil, errors.New("connection refused")
-			}
-			return copy(p, d.data), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(d.from)), nil
-		case <-alarm:
-		case <-changed:
-		case <-s.closed:
-			return 0, nil, net.ErrClosed
-		}
+		return copy(p, d.data), net.UDPAddrFromAddrPort(netip.MustParseAddrPort(d.from)), nil
+	case <-s.closed:
+		return 0, nil, net.ErrClosed
 	}
 }
 
 func (s *memSocket) WriteTo(p []byte, to net.Addr) (int, error) {
 	for _, d := range s.answer(to.String(), bytes.Clone(p)) {
+		if d.from == "unsendable" {
+			return 0, errUnsendable
+		}
 		s.in <- d
 	}
 	return len(p), nil
 }
 
-func (s *memSocket) SetReadDeadline(t time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.deadline = t
-	close(s.changed)
-	s.changed = make(chan struct{})
-	return nil
-}
+var errUnsendable = errors.New("network is unreachable")
 
-func (s *memSocket) Close() error                     { close(s.closed); return nil }
-func (s *memSocket) LocalAddr() net.Addr              { return &net.UDPAddr{} }
+func (s *memSocket) Close() error                     { s.once.Do(func() { close(s.closed) }); return nil }
+func (s *memSocket) LocalAddr() net.Addr              { return &s.local }
 func (s *memSocket) SetDeadline(time.Time) error      { panic("not used") }
-func (s *memSocket) SetWriteDeadline(time.Time) error { return nil }
+func (s *memSocket) SetReadDeadline(time.Time) error  { panic("not used") }
+func (s *memSocket) SetWriteDeadline(time.Time) error { panic("not used") }
 
 // udpClient returns a client whose UDP packets go to answer.
 func udpClient(answer func(to string, packet []byte) []datagram) *Client {
 	return &Client{
 		ListenPacket: func(_ context.Context, network, address string) (net.PacketConn, error) {
-			return &memSocket{answer: answer, in: make(chan datagram, 1000), closed: make(chan struct{}), changed: make(chan struct{})}, nil
+			return newMemSocket(answer), nil
 		},
 		Resolve: func(_ context.Context, host string) ([]netip.Addr, error) {
 			switch host {
@@ -141,7 +123,7 @@ func obliging(to string, packet []byte) []datagram {
 }
 
 // BEP 15, BEP 41: the bytes of the packets.
-func TestUDPPackets(t *testing.T) {
+func TestT16_UDPPackets(t *testing.T) {
 	var sent [][]byte
 	c := udpClient(func(to string, packet []byte) []datagram {
 		require.Equal(t, four, to)
@@ -168,9 +150,10 @@ func TestUDPPackets(t *testing.T) {
 	sent, r.Event, r.NumWant = nil, Stopped, 50
 	_, err = c.Announce(t.Context(), "udp://four:6969", r)
 	require.NoError(t, err)
-	require.Len(t, sent[1], announceLen)
-	require.Equal(t, "00000003", hex.EncodeToString(sent[1][80:84]))
-	require.Equal(t, "00000000", hex.EncodeToString(sent[1][92:96]))
+	require.Len(t, sent, 1, "the connection id is good for a minute")
+	require.Len(t, sent[0], announceLen)
+	require.Equal(t, "00000003", hex.EncodeToString(sent[0][80:84]))
+	require.Equal(t, "00000000", hex.EncodeToString(sent[0][92:96]))
 }
 
 func TestURLData(t *testing.T) {
@@ -192,8 +175,8 @@ func TestURLData(t *testing.T) {
 
 func long(n int) string { return strings.Repeat("a", n) }
 
-// RT13: what is not the answer is ignored; the real one behind it counts.
-func TestUDPIgnores(t *testing.T) {
+// What is not the answer is ignored; the real one behind it counts.
+func TestRT13_UDPIgnores(t *testing.T) {
 	for name, wrong := range map[string]func(to string, packet []byte) datagram{
 		"other address": func(_ string, p []byte) datagram { return datagram{"192.0.2.2:6969", reply(p, connectAnswer)} },
 		"other port":    func(_ string, p []byte) datagram { return datagram{"192.0.2.1:6970", reply(p, connectAnswer)} },
@@ -223,7 +206,7 @@ func TestUDPIgnores(t *testing.T) {
 				c := udpClient(func(to string, packet []byte) []datagram { return []datagram{wrong(to, packet)} })
 				_, err = c.Announce(t.Context(), "udp://four:6969", Request{})
 				require.ErrorIs(t, err, context.DeadlineExceeded)
-				require.Equal(t, defaultTimeout, time.Since(start))
+				require.Equal(t, udpTimeout, time.Since(start))
 			})
 		})
 	}
@@ -355,8 +338,8 @@ func TestUDPUnreachable(t *testing.T) {
 	require.ErrorIs(t, err, refuse)
 }
 
-// RT17: giving up is immediate, also in the middle of a wait.
-func TestUDPCancel(t *testing.T) {
+// Giving up is immediate, also in the middle of a wait.
+func TestRT17_UDPCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(7*time.Second, cancel)
@@ -367,72 +350,125 @@ func TestUDPCancel(t *testing.T) {
 	})
 }
 
-// The same over sockets of the system.
-func TestUDPOverLoopback(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
-		t.Run(addr, func(t *testing.T) {
-			tracker, err := net.ListenPacket("udp", addr)
-			if err != nil {
-				t.Skip("no such loopback:", err)
-			}
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				buf := make([]byte, 2000)
-				for {
-					n, from, err := tracker.ReadFrom(buf)
-					if err != nil {
-						return
-					}
-					for _, d := range obliging("", buf[:n]) {
-						tracker.WriteTo(d.data, from)
-					}
+// An address that can't be sent to costs no time: the next one is taken.
+func TestUDPSendErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, at := range []byte{0, 1} {
+			start := time.Now()
+			var to []string
+			c := udpClient(func(addr string, packet []byte) []datagram {
+				to = append(to, addr)
+				if addr == four && packet[11] == at {
+					return []datagram{{from: "unsendable"}}
 				}
-			}()
-			var c Client
-			got, err := c.Announce(t.Context(), "udp://"+tracker.LocalAddr().String()+"/announce", Request{})
-			tracker.Close()
-			<-done
+				return obliging(addr, packet)
+			})
+			_, err := c.Announce(t.Context(), "udp://both:6969", Request{})
 			require.NoError(t, err)
-			require.Equal(t, 3, got.Incomplete)
-		})
-	}
+			require.Zero(t, time.Since(start))
+			require.Equal(t, "[2001:db8::1]:6969", to[len(to)-1])
+
+			_, err = c.Announce(t.Context(), "udp://four:6969", Request{})
+			require.ErrorIs(t, err, errUnsendable)
+			require.Zero(t, time.Since(start))
+		}
+	})
 }
 
-func FuzzUDPResponse(f *testing.F) {
-	packet := make([]byte, 16)
-	for _, seed := range []string{connectAnswer, announceAnswer, "00000003 T 616263", "00000001 T", ""} {
-		f.Add(reply(packet, seed), true)
-		f.Add(reply(packet, seed), false)
-	}
-	f.Fuzz(func(t *testing.T, b []byte, over4 bool) {
-		if len(b) >= announceRespLen {
-			requireBounded(t, parseUDPAnnounce(b, over4, minInterval))
+// One address answers the connect but nothing else: the others get their turn.
+func TestUDPHalfDeadAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := udpClient(func(to string, packet []byte) []datagram {
+			if to == four && !isConnect(packet) {
+				return nil
+			}
+			return obliging(to, packet)
+		})
+		start := time.Now()
+		_, err := c.Announce(t.Context(), "udp://both:6969", Request{})
+		require.NoError(t, err)
+		require.Equal(t, 105*time.Second, time.Since(start))
+	})
+}
+
+// An answer from the address that was asked before the present one counts.
+func TestUDPLateAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var late []datagram
+		c := udpClient(func(to string, packet []byte) []datagram {
+			if !isConnect(packet) {
+				return obliging(to, packet)
+			}
+			answer := late
+			late = obliging(to, packet)
+			return answer
+		})
+		c.Resolve = func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")}, nil
 		}
-		requireShort(t, udpFailure(b).Error())
-		// The whole exchange: the bytes with the right transaction id, as the
-		// answer to everything.
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		sent := 0
-		got, err := udpClient(func(to string, packet []byte) []datagram {
-			if sent++; sent > 2 {
-				cancel()
-			}
-			answer := bytes.Clone(b)
-			if len(answer) >= 8 {
-				copy(answer[4:8], packet[12:16])
-			}
-			if sent == 1 {
-				return append([]datagram{{to, append([]byte{}, answer...)}}, obliging(to, packet)...)
-			}
-			defer cancel() // nothing more will come
-			return []datagram{{to, append([]byte{}, answer...)}}
-		}).Announce(ctx, "udp://192.0.2.1:6969", Request{})
-		if err == nil {
-			requireBounded(t, got)
-		} else {
-			requireShort(t, err.Error())
+		start := time.Now()
+		got, err := c.Announce(t.Context(), "udp://h:6969", Request{})
+		require.NoError(t, err)
+		require.Equal(t, udpWant, got)
+		require.Equal(t, udpFirstWait, time.Since(start))
+	})
+}
+
+// BEP 7: one family only, or none at once.
+func TestBEP7_UDPFamily(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var to []string
+		var networks []string
+		c := udpClient(func(addr string, packet []byte) []datagram {
+			to = append(to, addr)
+			return obliging(addr, packet)
+		})
+		listen := c.ListenPacket
+		c.ListenPacket = func(ctx context.Context, network, address string) (net.PacketConn, error) {
+			networks = append(networks, network)
+			return listen(ctx, network, address)
 		}
+		const six = "[2001:db8::1]:6969"
+		_, err := c.Announce(t.Context(), "udp://both:6969", Request{Family: IPv6})
+		require.NoError(t, err)
+		_, err = c.Announce(t.Context(), "udp://both:6969", Request{Family: IPv4})
+		require.NoError(t, err)
+		require.Equal(t, []string{six, six, four, four}, to)
+		require.Equal(t, []string{"udp6", "udp4"}, networks)
+		for url, family := range map[string]Family{"udp://four:6969": IPv6, "udp://192.0.2.1:1": IPv6, "udp://[2001:db8::1]:1": IPv4} {
+			_, err = c.Announce(t.Context(), url, Request{Family: family})
+			require.ErrorIs(t, err, ErrNoAddress)
+		}
+		_, err = c.Announce(t.Context(), "udp://unknown:1", Request{Family: IPv4})
+		require.NotErrorIs(t, err, ErrNoAddress)
+		require.Len(t, to, 4)
+	})
+}
+
+// Every address is looked at before a packet goes there, each time anew.
+func TestRT11_UDPAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var to []string
+		c := udpClient(func(addr string, packet []byte) []datagram {
+			to = append(to, addr)
+			return obliging(addr, packet)
+		})
+		addrs := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+		c.Resolve = func(context.Context, string) ([]netip.Addr, error) { return addrs, nil }
+		_, err := c.Announce(t.Context(), "udp://h:6969", Request{})
+		require.NoError(t, err)
+		for _, bad := range []string{"224.0.0.1", "255.255.255.255", "::ffff:255.255.255.255", "0.0.0.0", "ff02::1", "::"} {
+			addrs = []netip.Addr{netip.MustParseAddr(bad)}
+			_, err = c.Announce(t.Context(), "udp://h:6969", Request{})
+			var refused *PolicyError
+			require.ErrorAs(t, err, &refused, bad)
+			require.Equal(t, addrs[0].Unmap(), refused.Addr)
+		}
+		require.Equal(t, []string{four, four}, to)
+		// What is permitted among them is used.
+		addrs = []netip.Addr{netip.MustParseAddr("224.0.0.1"), netip.MustParseAddr("127.0.0.1")}
+		_, err = c.Announce(t.Context(), "udp://h:6969", Request{})
+		require.NoError(t, err)
+		require.Equal(t, []string{four, four, "127.0.0.1:6969", "127.0.0.1:6969"}, to)
 	})
 }
