@@ -2,7 +2,7 @@ package choke
 
 // Default returns the strategy a client uses when it is told of no other: [NewTitForTat] while we want something,
 // [NewSeeding] when we don't, as Round.Seeding says. A change begins with fresh state; who is unchoked and takes much
-// stays so.
+// stays so. It is an [Explainer].
 func Default() Strategy { return new(byNeed) }
 
 type byNeed struct {
@@ -20,4 +20,12 @@ func (d *byNeed) Choose(r *Round) Decision {
 		}
 	}
 	return d.current.Choose(r)
+}
+
+// Explain implements Explainer.
+func (d *byNeed) Explain(id PeerID) string {
+	if e, ok := d.current.(Explainer); ok {
+		return e.Explain(id)
+	}
+	return ""
 }

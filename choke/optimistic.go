@@ -1,6 +1,8 @@
 package choke
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -13,11 +15,6 @@ const (
 	turnSlack = time.Second
 )
 
-const (
-	whyOptimistic = "optimistic"
-	whyFast       = "fast"
-)
-
 // A rotation gives turns to all peers that want something, whatever they have done for us. It knows the peers of the
 // last round only.
 //
@@ -25,30 +22,34 @@ const (
 // which then moves to the end. BEP 3: a new connection is three times as likely to become the next one as to get any
 // other place. (The original client has it take over from the current one at once; here the current one
 // finishes its turn, since half a turn is of use to nobody.)
+//
+// Begun while a torrent is running, it takes those that were unchoked less than 30 s ago for peers in their turn.
 type rotation struct {
 	queue []PeerID
 	turns []turn
+	fair  bool // newcomers go to the end of the queue
 
 	// of the current round
-	index  map[PeerID]int // of Round.Peers
-	chosen []bool         // by index: unchoked for another reason, or has a turn
+	table
+	chosen []bool // by index: unchoked for another reason, or has a turn
+	only   []bool // by index: who alone may be given a turn; nil: everybody
 	out    []Choice
+	slots  int
 }
 
 // A turn is one peer's time in a rotating slot.
 type turn struct {
 	peer  PeerID
 	since time.Time
+	why   string
 }
 
 // begin takes in the round: who has come and who has gone.
 func (o *rotation) begin(r *Round) {
-	if o.index == nil {
-		o.index = make(map[PeerID]int)
-	}
-	clear(o.index)
-	for i := range r.Peers {
-		o.index[r.Peers[i].ID] = i
+	first := o.index == nil
+	o.table.begin(r)
+	if first {
+		o.adopt(r)
 	}
 	o.chosen = slices.Grow(o.chosen[:0], len(r.Peers))[:len(r.Peers)]
 	clear(o.chosen)
@@ -64,26 +65,46 @@ func (o *rotation) begin(r *Round) {
 	o.queue = kept
 	for i := range r.Peers {
 		if id := r.Peers[i].ID; !o.chosen[i] && o.index[id] == i {
-			at := max(r.Rand.IntN(len(o.queue)+3)-2, 0)
+			at := len(o.queue)
+			if !o.fair {
+				at = max(r.Rand.IntN(len(o.queue)+3)-2, 0)
+			}
 			o.queue = slices.Insert(o.queue, at, id)
 		}
 	}
 	clear(o.chosen)
 }
 
+// adopt takes over what was decided before this rotation was there. The rest of it is judged by its rates.
+func (o *rotation) adopt(r *Round) {
+	for i := range r.Peers {
+		p := &r.Peers[i]
+		if o.index[p.ID] == i && p.Unchoked && eligible(p) && p.UnchokedFor < turnTime-turnSlack {
+			o.turns = append(o.turns, turn{peer: p.ID, since: r.Now.Add(-max(p.UnchokedFor, 0)), why: o.name()})
+		}
+	}
+	slices.SortStableFunc(o.turns, func(a, b turn) int { return a.since.Compare(b.since) })
+}
+
 // expire ends the turns that are over, or whose peer has gone or wants nothing any more. extend may lengthen the turn
-// of a peer; nil never does.
-func (o *rotation) expire(r *Round, extend func(r *Round, p *Peer) bool) {
+// of a peer by saying why; nil never does.
+func (o *rotation) expire(r *Round, extend func(r *Round, p *Peer) string) {
 	kept := o.turns[:0]
 	for _, t := range o.turns {
 		i, ok := o.index[t.peer]
 		if !ok || !eligible(&r.Peers[i]) {
 			continue
 		}
-		over := r.Now.Sub(t.since) >= turnTime-turnSlack
-		if !over || extend != nil && extend(r, &r.Peers[i]) {
-			kept = append(kept, t)
+		had := r.Now.Sub(t.since)
+		if had >= turnTime-turnSlack || had < 0 {
+			if extend == nil {
+				continue
+			}
+			if t.why = extend(r, &r.Peers[i]); t.why == "" {
+				continue
+			}
 		}
+		kept = append(kept, t)
 	}
 	o.turns = kept
 }
@@ -97,16 +118,21 @@ func (o *rotation) choose(r *Round, i int, why string) {
 // fill gives n peers a turn: those that have one and are not chosen otherwise, then the next of the queue. When there
 // are more turns than that, the oldest ones end.
 func (o *rotation) fill(r *Round, n int) {
+	o.settle(r, n)
+	o.draw(r, n, true)
+	o.draw(r, n, false)
+}
+
+// settle keeps the turns that go on.
+func (o *rotation) settle(r *Round, n int) {
 	o.served()
 	o.turns = slices.DeleteFunc(o.turns, func(t turn) bool { return o.chosen[o.index[t.peer]] })
 	if extra := len(o.turns) - max(n, 0); extra > 0 {
 		o.turns = slices.Delete(o.turns, 0, extra)
 	}
 	for _, t := range o.turns {
-		o.choose(r, o.index[t.peer], whyOptimistic)
+		o.choose(r, o.index[t.peer], t.why)
 	}
-	o.draw(r, n, true)
-	o.draw(r, n, false)
 }
 
 // served sends the peers that were chosen for what they do to the end of the queue: whoever loses such a slot waits
@@ -130,15 +156,48 @@ func (o *rotation) draw(r *Round, n int, choked bool) {
 	for at := 0; at < len(o.queue) && len(o.turns) < n; {
 		id := o.queue[at]
 		i := o.index[id]
-		if o.chosen[i] || !eligible(&r.Peers[i]) || choked && r.Peers[i].Unchoked {
+		if o.chosen[i] || !eligible(&r.Peers[i]) || choked && r.Peers[i].Unchoked || o.only != nil && !o.only[i] {
 			at++
 			continue
 		}
 		copy(o.queue[at:], o.queue[at+1:])
 		o.queue[len(o.queue)-1] = id
-		o.turns = append(o.turns, turn{peer: id, since: r.Now})
-		o.choose(r, i, whyOptimistic)
+		o.turns = append(o.turns, turn{peer: id, since: r.Now, why: o.name()})
+		o.choose(r, i, o.name())
 	}
+}
+
+// name is what a turn is called.
+func (o *rotation) name() string {
+	if o.fair {
+		return WhyTurn
+	}
+	return WhyOptimistic
+}
+
+// named tells under which name a peer was unchoked; empty: it is choked.
+func (o *rotation) named(id PeerID) string {
+	for _, c := range o.out {
+		if c.Peer == id {
+			return c.Why
+		}
+	}
+	return ""
+}
+
+// line tells a peer's place among those that wait for a turn.
+func (o *rotation) line(id PeerID) string {
+	place := 0
+	for _, q := range o.queue {
+		i := o.index[q]
+		if s := &o.seen[i]; s.interested && !s.seed && !o.chosen[i] {
+			place++
+		}
+		if q == id {
+			break
+		}
+	}
+	return fmt.Sprintf("number %d in line", place)
 }
 
 // eligible peers can make use of an unchoke. A seed can't, whatever it says.
@@ -147,6 +206,7 @@ func eligible(p *Peer) bool { return p.Interested && !p.Seed }
 // A candidate is a peer of the round with what it is ranked by.
 type candidate struct {
 	index int
+	class int // the smaller one goes first, whatever the rates
 	rate  int64
 	first int64 // among equals, the smaller one goes first
 }
@@ -154,19 +214,6 @@ type candidate struct {
 // rank sorts the fastest to the front. Equals keep an order that follows from the round alone.
 func rank(c []candidate) {
 	slices.SortFunc(c, func(a, b candidate) int {
-		switch {
-		case a.rate != b.rate:
-			return compare(b.rate, a.rate)
-		case a.first != b.first:
-			return compare(a.first, b.first)
-		}
-		return a.index - b.index
+		return cmp.Or(a.class-b.class, cmp.Compare(b.rate, a.rate), cmp.Compare(a.first, b.first), a.index-b.index)
 	})
-}
-
-func compare(a, b int64) int {
-	if a < b {
-		return -1
-	}
-	return 1
 }

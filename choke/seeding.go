@@ -1,8 +1,7 @@
 package choke
 
 import (
-	"net/netip"
-	"slices"
+	"fmt"
 	"time"
 )
 
@@ -13,8 +12,9 @@ const (
 	seedingSlotRate = 32 << 10
 	seedingSlotsMin = 3
 	seedingSlotsMax = 20
-	// A turn is lengthened for the first piece, but not beyond this.
-	firstPieceTime = 5 * time.Minute
+	// What a connection swallows at once when we begin to send is the kernel's buffer filling up, not its rate. After
+	// this long it has left the rolling average.
+	settleTime = 20 * time.Second
 )
 
 // NewSeeding returns the strategy for a complete torrent, in which nobody can reciprocate: the capacity goes to peers
@@ -26,38 +26,39 @@ const (
 //     its turn is over, a peer keeps a slot if it was faster than the slowest of the others. So about one peer is
 //     exchanged each 30 s, instead of four new ones each round.
 //   - A turn is lengthened until the peer has got one whole piece from us, so that it has something to pass on; for at
-//     most five minutes, only while data flow, and only for one peer of an address at a time.
+//     most five minutes, only while data flow, and only for one peer of an address at a time. Who has got it and
+//     connects again within an hour has had it. An address is one of IPv4, or a network of 64 bits of IPv6.
+//   - The rate of a peer is not judged before its turn is over; and of one that has been unchoked for less than 20 s for
+//     another reason, only in that proportion: at first it is the kernel's buffer that takes the data.
 //
 // Round.Slots 0 means 8 slots without an upload limit; with one, as many as leave 32 KiB/s to each, 3 to 20.
+// It is an [Explainer].
 func NewSeeding() Strategy { return newSeeding() }
 
 type seeding struct {
 	rotation
+	firsts firstPieces
 	ranked []candidate
-	firsts []netip.Addr // whose turns were lengthened in this round
-	extend func(r *Round, p *Peer) bool
+	extend func(r *Round, p *Peer) string
 }
 
 func newSeeding() *seeding {
 	s := new(seeding)
-	s.extend = s.firstPiece
+	s.extend = s.lengthen
 	return s
 }
 
 func (s *seeding) Choose(r *Round) Decision {
-	slots := r.Slots
-	if slots <= 0 {
-		slots = automaticSeedingSlots(r.UploadLimit)
-	}
 	s.begin(r)
-	s.firsts = s.firsts[:0]
+	s.slots = seedingSlotsOf(r)
+	s.firsts.begin(r)
 	s.expire(r, s.extend)
 	s.rank(r)
-	regular := min(len(s.ranked), max(slots-1, 0))
+	regular := min(len(s.ranked), max(s.slots-1, 0))
 	for _, c := range s.ranked[:regular] {
-		s.choose(r, c.index, whyFast)
+		s.choose(r, c.index, WhyFast)
 	}
-	s.fill(r, slots-regular)
+	s.fill(r, s.slots-regular)
 	return Decision{Unchoke: s.out}
 }
 
@@ -70,8 +71,10 @@ func (s *seeding) rank(r *Round) {
 	s.ranked = s.ranked[:0]
 	for i := range r.Peers {
 		p := &r.Peers[i]
-		if !s.chosen[i] && eligible(p) && p.Unchoked && p.UpRate20 > 0 {
-			s.ranked = append(s.ranked, candidate{index: i, rate: p.UpRate20, first: int64(p.UnchokedFor)})
+		rate := settled(p)
+		s.seen[i].rate = rate
+		if !s.chosen[i] && eligible(p) && p.Unchoked && rate > 0 && s.index[p.ID] == i {
+			s.ranked = append(s.ranked, candidate{index: i, rate: rate, first: int64(p.UnchokedFor)})
 		}
 	}
 	rank(s.ranked)
@@ -80,23 +83,39 @@ func (s *seeding) rank(r *Round) {
 	}
 }
 
-// firstPiece says that a peer is on the way to its first piece from us.
-func (s *seeding) firstPiece(r *Round, p *Peer) bool {
-	if p.Uploaded >= r.PieceLength || p.UpRate20 <= 0 || p.UnchokedFor >= firstPieceTime {
-		return false
+// settled is the rate at which a peer takes our data, without what the kernel swallowed at the begin.
+func settled(p *Peer) int64 {
+	if p.UnchokedFor >= settleTime {
+		return p.UpRate20
 	}
-	addr := p.Addr.Addr().Unmap()
-	if slices.Contains(s.firsts, addr) {
-		return false
-	}
-	s.firsts = append(s.firsts, addr)
-	return true
+	return int64(float64(p.UpRate20) * max(p.UnchokedFor, 0).Seconds() / settleTime.Seconds())
 }
 
-// automaticSeedingSlots is how many peers a seed serves when nobody says.
-func automaticSeedingSlots(limit int64) int {
-	if limit <= 0 {
+func (s *seeding) lengthen(r *Round, p *Peer) string {
+	if s.firsts.lengthen(r, p) {
+		return WhyFirstPiece
+	}
+	return ""
+}
+
+// seedingSlotsOf is how many peers a seed serves.
+func seedingSlotsOf(r *Round) int {
+	switch {
+	case r.Slots > 0:
+		return r.Slots
+	case r.UploadLimit <= 0:
 		return seedingSlots
 	}
-	return int(min(max(limit/seedingSlotRate, seedingSlotsMin), seedingSlotsMax))
+	return int(min(max(r.UploadLimit/seedingSlotRate, seedingSlotsMin), seedingSlotsMax))
+}
+
+// Explain implements Explainer.
+func (s *seeding) Explain(id PeerID) string {
+	if text, ok := s.plain(id); ok {
+		return text
+	}
+	if why := s.named(id); why != "" {
+		return withRate(why, "takes", s.seen[s.index[id]].rate)
+	}
+	return fmt.Sprintf("slots full (%d): %s", s.slots, s.line(id))
 }

@@ -14,6 +14,8 @@ import (
 // after a peer has unchoked us. It is never called under a lock, and never twice at the same time for one value, so
 // it needs no locking of its own. It should return within milliseconds: what takes longer than the client's deadline,
 // panics, or names peers that are not in the round, is reported and replaced by [Default].
+//
+// A strategy may be an [Explainer] as well.
 type Strategy interface {
 	Choose(r *Round) Decision
 }
@@ -29,7 +31,7 @@ type Reason uint8
 const (
 	Tick        Reason = iota // the round of every 10 s (BEP 3)
 	Asked                     // the time of Decision.Again has come
-	SlotFree                  // an unchoked peer has gone or is no longer interested
+	SlotFree                  // an unchoked peer has gone or wants nothing any more, or a choked one has become interested
 	Reciprocate               // a peer has unchoked us 15 s ago, so its rate can be judged now
 	Started                   // the first call on this torrent, or the first after the strategy was exchanged
 )
@@ -120,7 +122,8 @@ type Choice struct {
 	Peer PeerID
 	// MaxRate limits what is sent to it, in bytes per second. 0: a fair share of what the torrent may send.
 	MaxRate int64
-	// Why is a word or two for people who want to understand the decision, such as "optimistic".
+	// Why is a word or two for people who want to understand the decision, such as "optimistic". The bundled
+	// strategies say the Why constants, as in [WhyFast].
 	Why string
 }
 
