@@ -108,7 +108,7 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 	c.mu.Unlock()
 	if err := t.life.begin(n.info, n.raw); err != nil {
 		c.forget(t)
-		c.shut(t, err, false)
+		c.shut([]*Torrent{t}, err, false)
 		return nil, err
 	}
 	t.AddPeers(spec.Peers...)

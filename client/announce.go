@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strconv"
 	"sync"
@@ -12,26 +13,31 @@ import (
 	"github.com/seed1734be99/starling/tracker"
 )
 
-const announceRetry = 100 * time.Millisecond // when all announcers are busy
-
 // announcing is a torrent's trackers, and where the counters told to them
 // begin: at the session's start (T2, T5). The totals of Stats go on.
 type announcing struct {
 	t        *Torrent
 	schedule *discover.Trackers
 
+	inLine bool // waits for its turn to announce; guarded by the client's announcers
+
 	mu                   sync.Mutex
 	running              bool
-	ended                bool // what is due from now on is goodbye's
+	ended                bool // what is due from now on is the farewell's
 	uploaded, downloaded int64
 }
 
 // start begins a session, unless one runs.
 func (a *announcing) start(now time.Time) {
 	st := a.t.g.Stats(now)
+	info := a.t.Info()
+	private := info != nil && info.Private && !a.t.c.cfg.Trackers.Off
 	a.mu.Lock()
 	if !a.running {
 		a.running = true
+		if private {
+			a.t.peers.known.Clear() // they are of the tracker of the session before; this one's may be another
+		}
 		a.uploaded, a.downloaded = st.Counters.Uploaded, honest(&st)
 	}
 	a.mu.Unlock()
@@ -49,34 +55,34 @@ func (a *announcing) stop(now time.Time) {
 // honest is the payload received that was neither duplicate nor failed its hash.
 func honest(s *swarm.Stats) int64 { return max(s.Counters.Downloaded-s.Counters.Failed, 0) }
 
-// announce starts what the schedule says is due, and returns when to look again.
+// announce gets in line if something is due, and returns when to look again.
 func (a *announcing) announce(now time.Time) time.Time {
-	t := a.t
-	for {
-		if !t.c.announce.take() {
-			return now.Add(announceRetry)
-		}
-		ok, next := a.begin(now)
-		if !ok {
-			t.c.announce.give()
-			return next
-		}
+	announceURL, ok, wake := a.schedule.Peek(now)
+	if ok {
+		a.t.c.announces.want(a, announceURL, now)
 	}
+	return wake
 }
 
-// begin starts one announce, if one is due. What the schedule hands out is
-// never dropped: behind end, it is left for goodbye.
-func (a *announcing) begin(now time.Time) (ok bool, next time.Time) {
+// begin starts what is due, and reports whether there was something. What the
+// schedule hands out is never dropped: behind end, it is left for the farewell.
+func (a *announcing) begin(now time.Time, f *flight) (began bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.ended {
-		return false, time.Time{}
+	for !a.ended {
+		due, ok, wake := a.schedule.Next(now)
+		if !ok {
+			a.t.c.clock.at(&a.t.clock, wake)
+			break
+		}
+		mine := f
+		if began {
+			mine = a.t.c.announces.another(f, now)
+		}
+		began = true
+		a.t.group.Go(func() { a.tell(due, mine) })
 	}
-	due, ok, next := a.schedule.Next(now)
-	if !ok {
-		return false, next
-	}
-	return a.t.group.Go(func() { a.tell(due) }), time.Time{}
+	return began
 }
 
 // end ends the session for good; call it before the torrent's group is closed.
@@ -88,7 +94,7 @@ func (a *announcing) end(now time.Time) {
 }
 
 // tell makes one announce, and takes the peers it brings.
-func (a *announcing) tell(due tracker.Due) {
+func (a *announcing) tell(due tracker.Due, f *flight) {
 	t := a.t
 	ctx := t.ctx
 	if due.Event == tracker.Stopped { // of a pause: goes on when the torrent ends
@@ -96,27 +102,44 @@ func (a *announcing) tell(due tracker.Due) {
 		ctx, cancel = context.WithTimeout(t.c.farewell, goodbyeTime)
 		defer cancel()
 	}
-	r, err := t.c.trackers.Announce(ctx, due.URL, a.request(due))
-	t.c.announce.give()
-	a.schedule.Done(due, time.Now(), &r, err)
+	r, err := t.c.trackers.Announce(ctx, due.URL, a.request(&due))
+	t.c.announces.ended(f)
+	out := a.schedule.Done(due, time.Now(), &r, err)
+	a.report(&due, err)
+	t.c.own.learn(r.ExternalIP)
+	if out.Switched { // BEP 27
+		t.peers.renew(errSwitched)
+	}
+	if out.Use {
+		a.takePeers(r.Peers)
+	}
+	t.poke()
+}
+
+// report tells the program. That a tracker has no address of one family is no
+// news, and comes again and again.
+func (a *announcing) report(due *tracker.Due, err error) {
+	t := a.t
+	if errors.Is(err, tracker.ErrNoAddress) {
+		t.c.cfg.Logger.Debug("not announced", "torrent", t.Name(), "family", due.Family, "error", err)
+		return
+	}
 	t.emit(Event{Kind: EventTracker, URL: due.URL, Err: err})
 	if err != nil {
 		t.c.cfg.Logger.Info("announce failed", "torrent", t.Name(), "event", due.Event, "error", err)
 	}
-	a.takePeers(r.Peers)
-	t.poke()
 }
 
-func (a *announcing) request(due tracker.Due) tracker.Request {
+func (a *announcing) request(due *tracker.Due) tracker.Request {
 	t := a.t
 	st := t.g.Stats(time.Now())
 	a.mu.Lock()
 	up, down := st.Counters.Uploaded-a.uploaded, honest(&st)-a.downloaded
 	a.mu.Unlock()
 	r := tracker.Request{
-		InfoHash: t.hashes.Wire(), PeerID: t.id, Port: t.c.port, Key: t.key,
+		InfoHash: t.hashes.Wire(), PeerID: t.id, Port: t.c.own.port, Key: t.key,
 		Uploaded: up, Downloaded: max(down, 0), Left: st.Left,
-		Event: due.Event, TrackerID: due.TrackerID, NumWant: -1,
+		Event: due.Event, Family: due.Family, TrackerID: due.TrackerID, NumWant: -1, IP: t.c.cfg.Trackers.IP,
 	}
 	if !st.Known {
 		r.Left = 1 // unknown, but not nothing: with 0 we would count as a seed
@@ -133,7 +156,7 @@ func (a *announcing) takePeers(peers []tracker.Peer) {
 	var names []string
 	for _, p := range peers {
 		switch {
-		case p.HasID && p.ID == a.t.id:
+		case p.HasID && p.ID == a.t.id, a.t.c.own.is(p.Addr):
 		case p.Addr.IsValid():
 			k := discover.Candidate{Addr: p.Addr, Origin: discover.OriginTracker}
 			if p.HasID {
@@ -148,22 +171,4 @@ func (a *announcing) takePeers(peers []tracker.Peer) {
 	if len(names) > 0 {
 		to.resolve(names, discover.OriginTracker)
 	}
-}
-
-// goodbye sends what is due after a stop, to all trackers side by side, and
-// waits for it. The end of one announce may make the next one due.
-func (a *announcing) goodbye(ctx context.Context) {
-	var wg sync.WaitGroup
-	var tell func()
-	tell = func() {
-		for due, ok, _ := a.schedule.Next(time.Now()); ok; due, ok, _ = a.schedule.Next(time.Now()) {
-			wg.Go(func() {
-				r, err := a.t.c.trackers.Announce(ctx, due.URL, a.request(due))
-				a.schedule.Done(due, time.Now(), &r, err)
-				tell()
-			})
-		}
-	}
-	tell()
-	wg.Wait()
 }

@@ -129,7 +129,7 @@ func lost(reason error) discover.Result {
 	switch reason {
 	case swarm.ErrBothSeeds:
 		return discover.WasSeed
-	case ErrPaused, swarm.ErrRecheck:
+	case ErrPaused, swarm.ErrRecheck, errSwitched, errPrivate:
 		return discover.Ours
 	case swarm.ErrDuplicate, swarm.ErrFull: // not to be tried again and again
 		return discover.Refused

@@ -10,8 +10,10 @@ import (
 	"github.com/seed1734be99/starling/internal/swarm"
 )
 
-// chooseTime is how long a strategy may take.
-const chooseTime = 2 * time.Second
+const (
+	chooseTime  = 2 * time.Second        // how long a strategy may take
+	explainTime = 100 * time.Millisecond // and how long to say why
+)
 
 var errChokerSlow = errors.New("client: the choking strategy did not answer within two seconds")
 
@@ -21,20 +23,19 @@ type chooser struct {
 	t *Torrent
 
 	mu    sync.Mutex
-	strat choke.Strategy // nil: not made yet
-	sets  int            // counts exchanges by the program
-	round *choke.Round   // reused from round to round; nil: with a strategy
+	seat  *seat
+	sets  int          // counts exchanges by the program
+	round *choke.Round // reused from round to round; nil: with a strategy
 }
 
-func (c *chooser) init(t *Torrent, own choke.Strategy) { c.t, c.strat = t, own }
+func (c *chooser) init(t *Torrent, own choke.Strategy) {
+	c.t, c.seat = t, newSeat(own, t.c.cfg.Choker)
+}
 
 func (c *chooser) set(s choke.Strategy) {
-	if s == nil {
-		s = choke.Default()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.strat = s
+	c.seat = newSeat(s, choke.Default)
 	c.sets++
 }
 
@@ -43,95 +44,154 @@ func (c *chooser) set(s choke.Strategy) {
 func (c *chooser) choose(why choke.Reason) {
 	t := c.t
 	c.mu.Lock()
-	if c.strat == nil {
-		c.strat = &made{by: t.c.cfg.Choker}
-	}
-	strat, sets, r := c.strat, c.sets, c.round
+	seat, sets, r := c.seat, c.sets, c.round
 	c.round = nil // the strategy's until it answers
 	c.mu.Unlock()
 	if r == nil {
 		r = &choke.Round{Rand: newRand()}
 	}
-	r.Now, r.Why = time.Now(), why
-	if l := t.c.limits.up.r.Limit(); l < 1<<40 {
-		r.UploadLimit = int64(l)
-	}
-	n := t.g.Snapshot(r, r.Now)
-	d, err := ask(strat, r)
+	n := c.snapshot(r, why)
+	d, err := seat.choose(r)
 	if err != nil {
 		t.c.cfg.Logger.Warn("choking strategy replaced by the default", "torrent", t.Name(), "error", err)
 		t.emit(Event{Kind: EventChokerFailed, Err: err})
-		r = &choke.Round{Rand: newRand(), Now: time.Now(), Why: choke.Started} // the other may still be read
-		strat = choke.Default()
-		n = t.g.Snapshot(r, r.Now)
-		d = strat.Choose(r)
+		r = &choke.Round{Rand: newRand()} // the other may still be read
+		n = c.snapshot(r, choke.Started)
+		seat = newSeat(nil, choke.Default)
+		d, _ = seat.choose(r)
 	}
 	var eff swarm.Effects
 	t.g.Apply(n, d, time.Now(), &eff)
 	c.mu.Lock()
 	if err != nil && c.sets == sets {
-		c.strat = strat
+		c.seat = seat
 	}
 	c.round = r
 	c.mu.Unlock()
 	t.carry(&eff, nil)
 }
 
-// ask asks a strategy, in a goroutine of its own under a deadline.
-func ask(s choke.Strategy, r *choke.Round) (choke.Decision, error) {
-	type answer struct {
-		d   choke.Decision
-		err error
+func (c *chooser) snapshot(r *choke.Round, why choke.Reason) uint64 {
+	r.Now, r.Why, r.UploadLimit = time.Now(), why, c.uploadLimit()
+	return c.t.g.Snapshot(r, r.Now)
+}
+
+// uploadLimit is the most bytes per second that the torrent may send; 0: there
+// is no limit.
+func (c *chooser) uploadLimit() int64 {
+	if l := min(c.t.c.limits.up.r.Limit(), c.t.up.r.Limit()); l < 1<<40 {
+		return int64(l)
 	}
-	ch := make(chan answer, 1)
-	go func() { // ends with the strategy; one that hangs can't be ended
-		var a answer
-		defer func() {
-			if v := recover(); v != nil {
-				a.err = fmt.Errorf("client: the choking strategy panicked: %v", v)
-			}
-			ch <- a
-		}()
-		a.d = s.Choose(r)
-	}()
+	return 0
+}
+
+// explain asks the strategy about peers, and puts down what it says. It does
+// not wait for one that is busy, nor does every strategy say something.
+func (c *chooser) explain(peers []PeerInfo, ids []choke.PeerID) {
+	c.mu.Lock()
+	seat := c.seat
+	c.mu.Unlock()
+	for i, text := range seat.explain(ids) {
+		if text != "" {
+			peers[i].Why = text
+		}
+	}
+}
+
+// seat is a strategy, asked one thing at a time, in a goroutine of its own
+// under a deadline.
+type seat struct {
+	by   func() choke.Strategy // makes it, where the program's code may panic; nil: it is there
+	s    choke.Strategy
+	busy chan struct{} // holds one while it is asked
+}
+
+// newSeat takes a strategy, or with nil what makes one.
+func newSeat(s choke.Strategy, by func() choke.Strategy) *seat {
+	return &seat{by: by, s: s, busy: make(chan struct{}, 1)}
+}
+
+// choose asks for a decision.
+func (s *seat) choose(r *choke.Round) (choke.Decision, error) {
 	timer := time.NewTimer(chooseTime)
 	defer timer.Stop()
 	select {
-	case a := <-ch:
-		if a.err == nil {
-			a.err = known(a.d, r)
-		}
-		return a.d, a.err
+	case s.busy <- struct{}{}:
 	case <-timer.C:
 		return choke.Decision{}, errChokerSlow
 	}
+	var d choke.Decision
+	if err := s.ask(timer, func(s choke.Strategy) { d = s.Choose(r) }); err != nil {
+		return choke.Decision{}, err
+	}
+	return d, known(d, r)
 }
 
-// known refuses a decision about peers that were not in the round.
+// explain asks about peers; nil: there is no answer.
+func (s *seat) explain(ids []choke.PeerID) []string {
+	select {
+	case s.busy <- struct{}{}:
+	default:
+		return nil
+	}
+	timer := time.NewTimer(explainTime)
+	defer timer.Stop()
+	var texts []string
+	err := s.ask(timer, func(s choke.Strategy) {
+		if e, ok := s.(choke.Explainer); ok {
+			for _, id := range ids {
+				texts = append(texts, e.Explain(id))
+			}
+		}
+	})
+	if err != nil {
+		return nil
+	}
+	return texts
+}
+
+// ask calls the strategy, which is taken (busy) until it has returned. What a
+// strategy does that hangs must not be read: its goroutine can't be ended.
+func (s *seat) ask(timer *time.Timer, what func(choke.Strategy)) error {
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		defer func() {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("client: the choking strategy panicked: %v", v)
+			}
+			<-s.busy
+			done <- err
+		}()
+		if s.s == nil {
+			s.s = s.by()
+		}
+		what(s.s)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return errChokerSlow
+	}
+}
+
+// known refuses a decision about peers that were not in the round, or that it
+// names twice.
 func known(d choke.Decision, r *choke.Round) error {
-	in := make(map[choke.PeerID]bool, len(r.Peers))
+	named := make(map[choke.PeerID]bool, len(r.Peers))
 	for i := range r.Peers {
-		in[r.Peers[i].ID] = true
+		named[r.Peers[i].ID] = false
 	}
 	for _, c := range d.Unchoke {
-		if !in[c.Peer] {
+		twice, in := named[c.Peer]
+		switch {
+		case !in:
 			return fmt.Errorf("client: the choking strategy named peer %d, which was not in the round", c.Peer)
+		case twice:
+			return fmt.Errorf("client: the choking strategy named peer %d twice", c.Peer)
 		}
+		named[c.Peer] = true
 	}
 	return nil
-}
-
-// made is a strategy that is made when it is first asked, in the goroutine
-// where the program's code may panic.
-type made struct {
-	by func() choke.Strategy
-	s  choke.Strategy
-}
-
-// Choose implements choke.Strategy.
-func (m *made) Choose(r *choke.Round) choke.Decision {
-	if m.s == nil {
-		m.s = m.by()
-	}
-	return m.s.Choose(r)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	crand "crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -25,25 +24,25 @@ import (
 // concurrent use.
 type Client struct {
 	// constant after New
-	cfg      Config
-	http     *http.Client
-	trackers *tracker.Client
-	listener net.Listener // nil: none
-	port     uint16
-	recv     *block.Pool
-	send     *block.Pool
-	disk     *disk.Pool
-	limits   *limits
-	ctx      context.Context // ends when Close begins
-	cancel   context.CancelCauseFunc
-	group    group // connections, dials, announces, rounds
-	farewell context.Context
-	hurry    context.CancelFunc
-	clock    *scheduler
-	announce slots // announces at once
-	dials    slots // outgoing handshakes at once
-	greeting greetings
-	peers    slots // connections
+	cfg       Config
+	http      *http.Client
+	trackers  *tracker.Client
+	recv      *block.Pool
+	send      *block.Pool
+	disk      *disk.Pool
+	limits    *limits
+	ctx       context.Context // ends when Close begins
+	cancel    context.CancelCauseFunc
+	group     group // connections, dials, announces, rounds
+	farewell  context.Context
+	hurry     context.CancelFunc
+	clock     *scheduler
+	announces announcers
+	own       ownAddresses
+	udp       udpSockets
+	dials     slots // outgoing handshakes at once
+	greeting  greetings
+	peers     slots // connections
 
 	mu       sync.Mutex
 	torrents map[metainfo.Hash]*Torrent // by each hash that the wire may name
@@ -52,8 +51,6 @@ type Client struct {
 	closed   chan struct{} // Close is done
 	closeErr error
 }
-
-const announcesAtOnce = 32
 
 // New makes a client: it checks the configuration, binds the listening port
 // and starts its goroutines. Nothing is sent. A port that is taken gives an
@@ -68,24 +65,22 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("client: listen on %s: %w", cfg.Listen, err)
 	}
 	c := &Client{
-		cfg: cfg, listener: l,
+		cfg:  cfg,
 		recv: block.NewPool(cfg.Memory - cfg.Memory/4), send: block.NewPool(cfg.Memory / 4),
-		limits:   newLimits(Limits{cfg.UploadLimit, cfg.DownloadLimit}),
+		limits:   newLimits(&cfg),
 		torrents: make(map[metainfo.Hash]*Torrent),
 		closed:   make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.farewell, c.hurry = context.WithCancel(context.Background())
-	c.announce.max, c.dials.max, c.peers.max = announcesAtOnce, cfg.MaxHandshakes, max(cfg.MaxPeers, 0)
-	if l != nil {
-		if a, ok := l.Addr().(*net.TCPAddr); ok {
-			c.port = uint16(a.Port)
-		}
-	}
+	c.dials.max, c.peers.max = cfg.MaxHandshakes, max(cfg.MaxPeers, 0)
+	c.own.init(l)
 	c.greeting.max = cfg.MaxHandshakes
 	c.setHTTP()
 	c.disk = disk.NewPool(cfg.Workers)
 	c.clock = newScheduler(c.ctx)
+	c.announces.init(c.clock)
+	c.limits.slots.init(c)
 	c.group.Go(c.clock.run)
 	if l != nil {
 		c.group.Go(c.acceptLoop)
@@ -98,15 +93,21 @@ func (c *Client) setHTTP() {
 	if c.http == nil {
 		tr := http.DefaultTransport.(*http.Transport).Clone()
 		tr.DialContext = c.cfg.Network.DialContext
-		tr.MaxIdleConnsPerHost = 4
+		tr.MaxIdleConnsPerHost = announcesAtOne
+		tr.MaxConnsPerHost = goodbyesAtOne
 		tr.IdleConnTimeout = 30 * time.Second
 		c.http = &http.Client{Transport: tr}
 	}
-	c.trackers = &tracker.Client{HTTP: c.http, UserAgent: c.cfg.UserAgent, MinInterval: c.cfg.MinInterval}
+	c.udp.host, c.udp.port = c.own.host, c.own.port
+	c.udp.network, _ = c.cfg.Network.(PacketNetwork)
+	c.trackers = &tracker.Client{
+		HTTP: c.http, UserAgent: c.cfg.UserAgent, MinInterval: c.cfg.Trackers.MinInterval,
+		ListenPacket: c.udp.listenPacket, Policy: c.cfg.Trackers.Policy,
+	}
 }
 
 // Port returns the TCP port that the client listens on; 0: none.
-func (c *Client) Port() int { return int(c.port) }
+func (c *Client) Port() int { return int(c.own.port) }
 
 // Torrents returns the torrents in the order they were added.
 func (c *Client) Torrents() []*Torrent {
@@ -124,16 +125,6 @@ func (c *Client) Torrent(h metainfo.Hashes) *Torrent {
 			return t
 		}
 	}
-	return nil
-}
-
-// SetLimits changes the rates of all torrents together. It takes effect with the
-// next bytes; what waits for the old rate goes on waiting.
-func (c *Client) SetLimits(l Limits) error {
-	if l.Upload < 0 || l.Download < 0 {
-		return errors.New("client: SetLimits: a limit is negative")
-	}
-	c.limits.set(l)
 	return nil
 }
 

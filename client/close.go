@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 )
-
-// goodbyeTime bounds the announces of "stopped" (T4).
-const goodbyeTime = 5 * time.Second
 
 // Close ends the client: no new work, peers closed, trackers told, pieces
 // written, files closed; in this order, within seconds. It may be called more
@@ -25,37 +21,63 @@ func (c *Client) Close() error {
 	c.mu.Unlock()
 
 	c.cancel(ErrClosed) // dials, announces, the scheduler
-	if c.listener != nil {
-		c.listener.Close()
+	if c.own.listener != nil {
+		c.own.listener.Close()
 	}
 	c.group.Close()
-	c.closeErr = c.shutAll(list, ErrClosed)
+	c.closeErr = c.shut(list, ErrClosed, false)
 	c.disk.Close() // every job is done now
+	c.trackers.CloseIdleConnections()
 	if c.cfg.HTTPClient == nil {
 		c.http.CloseIdleConnections()
 	}
+	c.udp.close()
 	c.hurry()
 	close(c.closed)
 	return c.closeErr
 }
 
-// shutAll closes torrents side by side: the wait for dead trackers is the
-// same for one and for thousands.
-func (c *Client) shutAll(list []*Torrent, reason error) error {
-	errs := make([]error, len(list))
-	sem := make(chan struct{}, 4*announcesAtOnce)
-	var wg sync.WaitGroup
+// shut closes torrents side by side: peers first, so that the counters are
+// final; then the trackers are told while the disk workers finish; then the
+// files. The wait for dead trackers is the same for one torrent and for
+// thousands.
+func (c *Client) shut(list []*Torrent, reason error, deleteData bool) error {
+	mine := make([]bool, len(list))
+	each(len(list), func(i int) { mine[i] = list[i].life.quiet(reason) })
+	var quiet []*Torrent
+	var trackers []*announcing
+	for i, t := range list {
+		if mine[i] { // else somebody else closes it
+			quiet = append(quiet, t)
+			trackers = append(trackers, &t.trackers)
+		}
+	}
 	ctx, cancel := context.WithTimeout(c.farewell, goodbyeTime)
 	defer cancel()
-	for i, t := range list {
+	var wg sync.WaitGroup
+	wg.Go(func() { c.goodbye(ctx, trackers...) })
+	errs := make([]error, len(quiet))
+	each(len(quiet), func(i int) { errs[i] = quiet[i].life.flush(deleteData) })
+	wg.Wait()
+	for _, t := range quiet {
+		t.life.ended()
+	}
+	return errors.Join(errs...)
+}
+
+// each calls f for 0 to n-1, some at a time.
+func each(n int, f func(i int)) {
+	const atOnce = 128
+	sem := make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i := range n {
 		sem <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-sem }()
-			errs[i] = t.life.shut(ctx, reason, false)
+			f(i)
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
 }
 
 // DeleteData, given to Remove, deletes the torrent's files too.
@@ -70,7 +92,7 @@ func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 	done := make(chan error, 1)
 	if mine && !closing {
 		c.forgetLocked(t)
-		c.group.Go(func() { done <- c.shut(t, ErrRemoved, len(deleteData) > 0 && deleteData[0]) }) // Close waits for it
+		c.group.Go(func() { done <- c.shut([]*Torrent{t}, ErrRemoved, len(deleteData) > 0 && deleteData[0]) }) // Close waits for it
 	}
 	c.mu.Unlock()
 	switch {
@@ -80,10 +102,4 @@ func (c *Client) Remove(t *Torrent, deleteData ...bool) error {
 		return ErrRemoved
 	}
 	return <-done
-}
-
-func (c *Client) shut(t *Torrent, reason error, deleteData bool) error {
-	ctx, cancel := context.WithTimeout(c.farewell, goodbyeTime)
-	defer cancel()
-	return t.life.shut(ctx, reason, deleteData)
 }

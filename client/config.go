@@ -12,6 +12,7 @@ import (
 
 	"github.com/seed1734be99/starling/choke"
 	"github.com/seed1734be99/starling/storage"
+	"github.com/seed1734be99/starling/tracker"
 )
 
 // Config is what a client is made of. The zero value is good: every field's
@@ -37,11 +38,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// UserAgent is what HTTP requests name. "": the library and its version.
 	UserAgent string
-	// NoTrackers turns trackers off for all torrents.
-	NoTrackers bool
-	// MinInterval is the shortest time between two regular announces to one
-	// tracker, whatever the tracker says. 0: one minute.
-	MinInterval time.Duration
+	// Trackers is how torrents are announced.
+	Trackers TrackerConfig
 
 	// Memory bounds the bytes of payload in memory: blocks being received and
 	// sent, and read buffers (a quarter of it is for sending). 0: 64 MiB. At
@@ -56,12 +54,18 @@ type Config struct {
 	// MaxRequests bounds the requests open to one peer; the number adapts to
 	// its rate and delay, and to what it queues. 0: 1024.
 	MaxRequests int
-	// UploadSlots is how many interested peers of a torrent are unchoked. 0:
-	// the strategy decides.
+	// UploadSlots is how many interested peers of all torrents together are
+	// unchoked, dealt over the torrents by demand (C10). 0: as many as what is
+	// sent, or the limit of it, makes sensible: four, at 1 MiB/s 25.
 	UploadSlots int
 	// UploadLimit and DownloadLimit are bytes per second of all torrents
 	// together; see [Client.SetLimits]. 0: no limit.
 	UploadLimit, DownloadLimit int64
+	// PeerLimits are the rates of each connection; see [Client.SetPeerLimits].
+	PeerLimits Limits
+	// ExemptLocal lets connections to this machine, to private addresses and to
+	// those of the link pass without limits.
+	ExemptLocal bool
 
 	// Reconnect is the wait before a lost connection that we had dialled is
 	// dialled again, and ReconnectRefused that before one that could not be
@@ -75,21 +79,46 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Network makes connections. *net.Dialer and net.Listen are the default.
+// TrackerConfig is how a client announces. The zero value is good.
+type TrackerConfig struct {
+	// Off turns trackers off for all torrents.
+	Off bool
+	// MinInterval is the shortest time between two regular announces to one
+	// tracker over one address family, whatever the tracker says. 0: one minute.
+	MinInterval time.Duration
+	// IP is the address or name that trackers are to tell others instead of the
+	// one that they see (T25); most ignore it. "": none.
+	IP string
+	// ToAll announces each torrent to all of its trackers side by side, instead
+	// of to the first that answers (BEP 12). Private torrents use one at a time
+	// in any case (BEP 27).
+	ToAll bool
+	// Policy decides to which addresses announces and scrapes may go. nil:
+	// [tracker.DefaultPolicy], which keeps trackers out of torrents of unknown
+	// origin from reaching services of this machine.
+	Policy tracker.Policy
+}
+
+// Network makes connections. *net.Dialer and net.Listen are the default. One
+// that is a [PacketNetwork] too carries UDP; without that there is none.
 type Network interface {
 	DialContext(ctx context.Context, network, address string) (net.Conn, error)
 	Listen(network, address string) (net.Listener, error)
 }
 
-// Limits are rates in bytes per second; 0 is no limit.
-type Limits struct {
-	Upload, Download int64
+// PacketNetwork makes sockets for UDP, as net.ListenPacket does.
+type PacketNetwork interface {
+	ListenPacket(network, address string) (net.PacketConn, error)
 }
 
 type systemNetwork struct{ net.Dialer }
 
 func (n *systemNetwork) Listen(network, address string) (net.Listener, error) {
 	return net.Listen(network, address)
+}
+
+func (n *systemNetwork) ListenPacket(network, address string) (net.PacketConn, error) {
+	return net.ListenPacket(network, address)
 }
 
 // MinMemory is the least Config.Memory. It leaves room beside the buffers of
@@ -111,10 +140,12 @@ func (c *Config) validate() error {
 		{"UploadSlots", int64(c.UploadSlots), 0},
 		{"UploadLimit", c.UploadLimit, 0},
 		{"DownloadLimit", c.DownloadLimit, 0},
+		{"PeerLimits.Upload", c.PeerLimits.Upload, 0},
+		{"PeerLimits.Download", c.PeerLimits.Download, 0},
 		{"Reconnect", int64(c.Reconnect), 0},
 		{"ReconnectRefused", int64(c.ReconnectRefused), 0},
 		{"Workers", int64(c.Workers), 0},
-		{"MinInterval", int64(c.MinInterval), 0},
+		{"Trackers.MinInterval", int64(c.Trackers.MinInterval), 0},
 	} {
 		if f.value < f.least {
 			return fmt.Errorf("client: Config.%s: %d is below %d", f.name, f.value, f.least)
@@ -171,6 +202,8 @@ var (
 	ErrExists = errors.New("client: torrent exists already")
 	// ErrNoMetadata: what was asked for needs the metadata, which is not known yet.
 	ErrNoMetadata = errors.New("client: metadata not known yet")
+	// ErrNoTracker: the torrent has no tracker that could be asked.
+	ErrNoTracker = errors.New("client: torrent has no tracker to ask")
 	// ErrPaused is why peers are gone when a torrent is paused.
 	ErrPaused = errors.New("client: torrent paused")
 )

@@ -16,18 +16,18 @@ import (
 // name, before anything is bound.
 func TestConfigNamesTheField(t *testing.T) {
 	for field, cfg := range map[string]client.Config{
-		"MaxPeers":           {MaxPeers: -2},
-		"MaxPeersPerTorrent": {MaxPeersPerTorrent: -2},
-		"MaxHandshakes":      {MaxHandshakes: -1},
-		"MaxRequests":        {MaxRequests: -1},
-		"UploadSlots":        {UploadSlots: -1},
-		"UploadLimit":        {UploadLimit: -1},
-		"DownloadLimit":      {DownloadLimit: -1},
-		"Reconnect":          {Reconnect: -time.Second},
-		"ReconnectRefused":   {ReconnectRefused: -time.Second},
-		"Workers":            {Workers: -1},
-		"MinInterval":        {MinInterval: -1},
-		"Memory":             {Memory: client.MinMemory - 1},
+		"MaxPeers":             {MaxPeers: -2},
+		"MaxPeersPerTorrent":   {MaxPeersPerTorrent: -2},
+		"MaxHandshakes":        {MaxHandshakes: -1},
+		"MaxRequests":          {MaxRequests: -1},
+		"UploadSlots":          {UploadSlots: -1},
+		"UploadLimit":          {UploadLimit: -1},
+		"DownloadLimit":        {DownloadLimit: -1},
+		"Reconnect":            {Reconnect: -time.Second},
+		"ReconnectRefused":     {ReconnectRefused: -time.Second},
+		"Workers":              {Workers: -1},
+		"Trackers.MinInterval": {Trackers: client.TrackerConfig{MinInterval: -1}},
+		"Memory":               {Memory: client.MinMemory - 1},
 	} {
 		_, err := client.New(cfg)
 		require.ErrorContains(t, err, "Config."+field+":")

@@ -39,6 +39,31 @@ type peering struct {
 	conns   connTable
 	known   *discover.Candidates
 	dialing atomic.Int32 // handshakes that we began
+	era     atomic.Int32 // counts the times that all peers were dropped for others
+}
+
+// errSwitched is why the peers of a private torrent are dropped when it goes
+// over to another tracker (BEP 27).
+var errSwitched = errors.New("client: private torrent uses another tracker now")
+
+// errPrivate is why the peers of a magnet link are dropped when its metadata
+// says that the torrent is private: not all of them came from its trackers.
+var errPrivate = errors.New("client: torrent is private")
+
+// renew drops all peers, and forgets all addresses.
+func (p *peering) renew(reason error) {
+	p.era.Add(1)
+	p.known.Clear()
+	p.conns.closeAll(reason)
+}
+
+// becomePrivate takes peers only from the trackers from now on, and uses one of
+// these at a time (BEP 27).
+func (p *peering) becomePrivate() {
+	p.t.trackers.schedule.SetPrivate(time.Now())
+	p.known.OnlyOf(discover.OriginTracker)
+	p.era.Add(1)
+	p.conns.closeAll(errPrivate)
 }
 
 // connect dials candidates while there is room, and returns when to look again.
@@ -60,13 +85,14 @@ func (p *peering) connect(now time.Time) time.Time {
 		if !t.c.dials.take() {
 			return now.Add(dialRetry)
 		}
+		era := p.era.Load()
 		k, ok, next := p.known.Next(now, complete)
 		if !ok {
 			t.c.dials.give()
 			return next
 		}
 		p.dialing.Add(1)
-		if !t.group.Go(func() { p.dial(k) }) {
+		if !t.group.Go(func() { p.dial(k, era) }) {
 			p.dialing.Add(-1)
 			t.c.dials.give()
 			return time.Time{}
@@ -76,10 +102,13 @@ func (p *peering) connect(now time.Time) time.Time {
 }
 
 // dial connects to a candidate and serves the connection until it ends.
-func (p *peering) dial(k discover.Candidate) {
+func (p *peering) dial(k discover.Candidate, era int32) {
 	addr := k.Addr
 	c, result := p.reach(&k)
 	if c != nil {
+		if p.era.Load() != era { // its peers were dropped since
+			c.Close(errSwitched)
+		}
 		result = lost(p.serve(c, addr, true))
 	}
 	p.known.Ended(addr, result, time.Now())
@@ -146,6 +175,7 @@ func (p *peering) join(nc net.Conn, theirs *peerwire.Handshake, addr netip.AddrP
 	if t.life.idle() { // since just now, and this one was not there to be closed
 		c.Close(ErrPaused)
 	}
+	t.c.clock.at(&t.c.limits.slots.alarm, time.Now().Add(dealTime))
 	t.emit(Event{Kind: EventPeerJoined, Addr: addr.String()})
 	t.poke()
 	return c, nil
@@ -183,7 +213,7 @@ func (p *peering) hello(to netip.AddrPort) []byte {
 	t := p.t
 	hs := peerwire.ExtHandshake{
 		M: p.offer(),
-		V: t.c.cfg.UserAgent, P: int(t.c.port), ReqQ: queueLimit, YourIP: to.Addr(),
+		V: t.c.cfg.UserAgent, P: int(t.c.own.port), ReqQ: queueLimit, YourIP: to.Addr(),
 		MetadataSize: t.g.Stats(time.Now()).MetadataSize,
 	}
 	return peerwire.AppendExtended(nil, peerwire.ExtHandshakeID, hs.AppendPayload(nil))
@@ -192,7 +222,7 @@ func (p *peering) hello(to netip.AddrPort) []byte {
 // acceptLoop takes connections until the listener is closed.
 func (c *Client) acceptLoop() {
 	for {
-		nc, err := c.listener.Accept()
+		nc, err := c.own.listener.Accept()
 		switch {
 		case err == nil:
 			c.greeting.add(nc)

@@ -102,6 +102,13 @@ func (s *slots) full() bool {
 	return s.max > 0 && s.used >= s.max
 }
 
+// any reports whether one is in use.
+func (s *slots) any() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used > 0
+}
+
 func (s *slots) give() {
 	s.mu.Lock()
 	s.used--

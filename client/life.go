@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/metainfo"
 	"github.com/seed1734be99/starling/piece"
@@ -140,10 +139,10 @@ func (l *life) open(info *metainfo.Info, raw []byte) error {
 	l.info, l.data, l.name = info, data, info.Name
 	l.raw, l.fault = nil, nil // of an opening before
 	t.env.Data = data
-	if info.Private && !t.c.cfg.NoTrackers { // BEP 27: whoever was named before the metadata came
-		t.peers.known.OnlyOf(discover.OriginTracker)
-	}
 	l.mu.Unlock()
+	if info.Private && !t.c.cfg.Trackers.Off {
+		t.peers.becomePrivate()
+	}
 	var eff swarm.Effects
 	t.g.SetMetadata(raw)
 	t.g.SetContent(swarm.Content{Layout: info.Layout(), Sums: info.Pieces}, time.Now(), &eff)
@@ -390,17 +389,16 @@ func (l *life) await(ctx context.Context, done func() (bool, error)) error {
 	}
 }
 
-// shut closes one torrent: peers first, so that the counters are final; then
-// the trackers are told while the disk workers finish; then the files.
-func (l *life) shut(ctx context.Context, reason error, deleteData bool) error {
+// quiet ends what a torrent does: peers first, so that its counters are final.
+// False: that was done before.
+func (l *life) quiet(reason error) bool {
 	t := l.t
 	l.mu.Lock()
 	if l.gone != nil {
 		l.mu.Unlock()
-		return nil
+		return false
 	}
 	l.gone = reason
-	data := l.data
 	l.mu.Unlock()
 	t.cancel()
 	t.c.clock.drop(&t.clock)
@@ -409,17 +407,20 @@ func (l *life) shut(ctx context.Context, reason error, deleteData bool) error {
 	l.turn.Unlock()
 	l.halt(reason)
 	t.group.Close()
-	var wg sync.WaitGroup
-	wg.Go(func() { t.trackers.goodbye(ctx) })
-	err := l.flush(data, deleteData)
-	wg.Wait()
+	return true
+}
+
+// ended is the last that is heard of a torrent.
+func (l *life) ended() {
 	l.notify()
-	t.events.close()
-	return err
+	l.t.events.close()
 }
 
 // flush lets the disk workers finish what is queued, and closes the files.
-func (l *life) flush(data storage.Torrent, deleteData bool) error {
+func (l *life) flush(deleteData bool) error {
+	l.mu.Lock()
+	data := l.data
+	l.mu.Unlock()
 	l.t.g.Drain(deleteData)
 	l.t.c.trim()
 	if data == nil {

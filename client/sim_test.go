@@ -327,7 +327,7 @@ func TestSnubbed(t *testing.T) {
 }
 
 // Regular announces come at the interval that the tracker names, and no more.
-func TestAnnounceInterval(t *testing.T) {
+func TestT7_Interval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := &recorder{interval: 20 * time.Minute}
 		w := newWorld(t, 64<<10, 16<<10, simnet.Link{Latency: 10 * time.Millisecond}, tracker)
@@ -346,7 +346,7 @@ func TestAnnounceInterval(t *testing.T) {
 
 // Close tells a tracker that does not answer goodbye for five seconds, not
 // longer, however many torrents and trackers there are.
-func TestDeadTrackersHoldCloseForFiveSeconds(t *testing.T) {
+func TestRT17_DeadTrackersHoldCloseForFiveSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tracker := &recorder{hangs: func(a announced) bool { return a.event == "stopped" }}
 		w := newWorld(t, 64<<10, 16<<10, simnet.Link{Latency: 10 * time.Millisecond}, tracker)

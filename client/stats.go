@@ -5,6 +5,7 @@ import (
 	"path"
 	"time"
 
+	"github.com/seed1734be99/starling/choke"
 	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/metainfo"
@@ -83,7 +84,7 @@ type PeerInfo struct {
 	Pieces                 int
 	Requests, Pipeline     int    // our open requests, and how many they may be
 	Queued                 int    // its requests that wait
-	Why                    string // the choking strategy's word on it
+	Why                    string // why it is choked or unchoked, as the choking strategy tells (choke.Explainer)
 	DownRate, UpRate       int64
 	Downloaded, Uploaded   int64
 	Wasted, Bad            int64
@@ -129,9 +130,12 @@ func (t *Torrent) Stats() Stats {
 func (t *Torrent) Peers() []PeerInfo {
 	stats := t.g.Peers(nil, time.Now())
 	infos := make([]PeerInfo, len(stats))
+	ids := make([]choke.PeerID, len(stats))
 	for i := range stats {
 		infos[i] = peerInfo(&stats[i])
+		ids[i] = choke.PeerID(stats[i].Peer)
 	}
+	t.chooser.explain(infos, ids)
 	return infos
 }
 

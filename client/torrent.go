@@ -2,7 +2,7 @@ package client
 
 import (
 	"context"
-	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed1734be99/starling/choke"
@@ -10,6 +10,7 @@ import (
 	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/metainfo"
+	"github.com/seed1734be99/starling/tracker"
 )
 
 // Torrent is one torrent of a client. All methods are safe for concurrent
@@ -36,6 +37,7 @@ type Torrent struct {
 	group    group  // connections, announces, rounds
 	clock    wakeup // the scheduler's
 	up, down limit
+	ownSlots atomic.Int64 // that the program asked for; 0: its share of the client's
 }
 
 func newTorrent(c *Client, n news, spec *Spec) *Torrent {
@@ -50,20 +52,23 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 	t.life.init(t, n.name, spec)
 	t.peers.t = t
 	t.peers.known = discover.NewCandidates(discover.Backoff{Lost: c.cfg.Reconnect, Refused: c.cfg.ReconnectRefused}, newRand())
-	if c.cfg.NoTrackers {
+	if c.cfg.Trackers.Off {
 		n.tiers = nil
 	}
 	t.trackers.t = t
-	t.trackers.schedule = discover.NewTrackers(n.tiers, newRand())
+	t.trackers.schedule = discover.NewTrackers(tracker.ScheduleConfig{
+		Trackers: n.tiers, Families: c.own.families(), All: c.cfg.Trackers.ToAll,
+		Private: n.info != nil && n.info.Private, Rand: newRand(),
+	})
 	t.chooser.init(t, spec.Choker)
 	t.g = swarm.Guard(swarm.Config{
 		Hashes: n.hashes, ID: t.id, Rand: r, Pool: c.recv, Now: now,
-		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.cfg.UploadSlots,
+		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.limits.slots.total(0),
 	})
 	t.env = conn.Torrent{
 		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.readFault, Go: t.group.Go,
-		Up: both{t.up, c.limits.up}, Down: both{t.down, c.limits.down},
 	}
+	t.limitConns()
 	t.clock.run = t.tick
 	return t
 }
@@ -164,19 +169,14 @@ func (t *Torrent) Resume() { t.life.resume() }
 // Before the metadata is known it fails with ErrNoMetadata.
 func (t *Torrent) Recheck(ctx context.Context) error { return t.life.recheck(ctx) }
 
-// SetLimits changes the torrent's own rates, in bytes per second; 0 is none. It
-// takes effect with the next bytes; what waits for the old rate goes on waiting.
-func (t *Torrent) SetLimits(l Limits) error {
-	if l.Upload < 0 || l.Download < 0 {
-		return errors.New("client: SetLimits: a limit is negative")
+// SetSlots says how many interested peers of this torrent are unchoked; 0: its
+// share of the client's ([Config.UploadSlots]), within ten seconds.
+func (t *Torrent) SetSlots(n int) {
+	t.ownSlots.Store(int64(max(n, 0)))
+	if n > 0 {
+		t.g.SetSlots(n)
 	}
-	t.up.set(l.Upload)
-	t.down.set(l.Download)
-	return nil
 }
-
-// SetSlots changes how many interested peers are unchoked; 0: the strategy decides.
-func (t *Torrent) SetSlots(n int) { t.g.SetSlots(max(n, 0)) }
 
 // SetChoker exchanges the torrent's choking strategy, nil for the default. It
 // takes effect with the next round, within ten seconds.
@@ -188,12 +188,32 @@ func (t *Torrent) Announce() {
 	t.poke()
 }
 
+// Scrape asks the trackers how many seeds and leeches they count, in the order in
+// which they are tried, until one answers (T12); Trackers shows the counts too. A
+// torrent that the tracker does not know has none. The error is that of the last
+// tracker asked; without any it is [ErrNoTracker].
+func (t *Torrent) Scrape(ctx context.Context) (tracker.ScrapeFile, error) {
+	err := ErrNoTracker
+	for _, s := range t.Trackers() {
+		if s.Unsupported {
+			continue
+		}
+		var r tracker.ScrapeResponse
+		if r, err = t.c.trackers.Scrape(ctx, s.URL, t.hashes.Wire()); err == nil {
+			f := r.Files[t.hashes.Wire()]
+			t.trackers.schedule.Scraped(s.URL, f.Complete, f.Incomplete, f.Downloaded)
+			return f, nil
+		}
+	}
+	return tracker.ScrapeFile{}, err
+}
+
 // AddPeers adds addresses to connect to, "host:port". Names are resolved in
 // the background; what is no address is ignored. A private torrent connects
 // only to peers of its trackers (BEP 27, T18), so none are taken for it, unless
 // trackers are turned off: then there is nobody else to ask.
 func (t *Torrent) AddPeers(addresses ...string) {
-	if info := t.Info(); info != nil && info.Private && !t.c.cfg.NoTrackers {
+	if info := t.Info(); info != nil && info.Private && !t.c.cfg.Trackers.Off {
 		return
 	}
 	t.peers.add(addresses, discover.OriginManual)
@@ -201,7 +221,7 @@ func (t *Torrent) AddPeers(addresses ...string) {
 
 // merge takes more trackers and peers for a torrent that is added again.
 func (t *Torrent) merge(tiers [][]string, peers []string) {
-	if !t.c.cfg.NoTrackers {
+	if !t.c.cfg.Trackers.Off {
 		t.trackers.schedule.Add(time.Now(), tiers)
 	}
 	t.AddPeers(peers...)

@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed1734be99/starling/client"
+	"github.com/seed1734be99/starling/tracker/server"
 )
 
 // announced is an announce that a recorder got.
@@ -24,13 +26,15 @@ type announced struct {
 	at                         time.Time
 	event                      string
 	uploaded, downloaded, left int64
-	hash, id, key              string
+	hash, id, key, numwant     string
+	from                       string // its address
 }
 
 // A recorder is a tracker that notes what it is told. The fields are set
 // before it is used.
 type recorder struct {
-	peers    []string // told to everybody
+	peers    []string   // told to everybody
+	external netip.Addr // told to be the asker's (BEP 24), if valid
 	interval time.Duration
 	body     string                 // is the answer, if there is one
 	status   int                    // likewise
@@ -51,7 +55,7 @@ func number(q url.Values, key string) int64 {
 func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	q := req.URL.Query()
 	a := announced{
-		at: time.Now(), event: q.Get("event"), hash: q.Get("info_hash"), id: q.Get("peer_id"), key: q.Get("key"),
+		at: time.Now(), event: q.Get("event"), hash: q.Get("info_hash"), id: q.Get("peer_id"), key: q.Get("key"), numwant: q.Get("numwant"), from: req.RemoteAddr,
 		uploaded: number(q, "uploaded"), downloaded: number(q, "downloaded"), left: number(q, "left"),
 	}
 	r.mu.Lock()
@@ -78,7 +82,11 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	if interval == 0 {
 		interval = 30 * time.Minute
 	}
-	fmt.Fprintf(w, "d8:intervali%de5:peers%d:%se", int(interval.Seconds()), len(compact), compact)
+	var external string
+	if r.external.IsValid() {
+		external = fmt.Sprintf("11:external ip%d:%s", r.external.BitLen()/8, r.external.AsSlice())
+	}
+	fmt.Fprintf(w, "d%s8:intervali%de5:peers%d:%se", external, int(interval.Seconds()), len(compact), compact)
 }
 
 func (r *recorder) all() []announced {
@@ -270,4 +278,88 @@ func TestSilentUDPTracker(t *testing.T) {
 	_, _, err = pc.ReadFrom(make([]byte, 100)) // it asks
 	require.NoError(t, err)
 	within(t, 5*time.Second, "Close", func() { c.Close() })
+}
+
+// named is a network in which one name has an address of each family.
+type named struct {
+	net.Dialer
+	name string
+}
+
+func (n *named) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if host, port, err := net.SplitHostPort(address); err == nil && host == n.name {
+		address = net.JoinHostPort(map[string]string{"tcp4": "127.0.0.1", "tcp6": "::1"}[network], port)
+	}
+	return n.Dialer.DialContext(ctx, network, address)
+}
+
+func (n *named) Listen(network, address string) (net.Listener, error) {
+	return net.Listen(network, address)
+}
+
+// Who listens on both families announces over each, with the same id and key;
+// the tracker's peers of both are taken, and both hear the end (BEP 7).
+func TestT17_BothFamilies(t *testing.T) {
+	l, err := net.Listen("tcp", "[::]:0")
+	if err != nil {
+		t.Skip("no IPv6 here: ", err)
+	}
+	tracker := &recorder{}
+	srv := &http.Server{Handler: tracker}
+	go srv.Serve(l)
+	defer srv.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	m := torrentOf(t, "a", noise(100, 1), 16<<10)
+	c := start(t, client.Config{Dir: t.TempDir(), Listen: ":0", Network: &named{name: "tracker.test"}})
+	tor := add(t, c, client.Spec{MetaInfo: m, Trackers: [][]string{{"http://tracker.test:" + port + "/announce"}}})
+	until(t, tor, 10*time.Second, "both are announced", func() bool { return tracker.count("started") == 2 })
+	require.NoError(t, c.Close())
+	require.Equal(t, 2, tracker.count("stopped"))
+	families := make(map[bool]int)
+	all := tracker.all()
+	for _, a := range all {
+		families[netip.MustParseAddrPort(a.from).Addr().Unmap().Is4()]++
+		require.Equal(t, all[0].id, a.id)
+		require.Equal(t, all[0].key, a.key)
+	}
+	require.Equal(t, map[bool]int{true: 2, false: 2}, families)
+}
+
+// The NAT check of a tracker is answered with our whole handshake as soon as
+// the 48 bytes are in which name the torrent, and costs nobody anything (W8).
+func TestT14_NATCheck(t *testing.T) {
+	checking, err := server.New(server.Config{NATCheck: true})
+	require.NoError(t, err)
+	url := serveOn(t, checking)
+	m := torrentOf(t, "a", noise(100, 1), 16<<10)
+	tor := add(t, start(t, client.Config{Dir: t.TempDir()}), client.Spec{MetaInfo: m, Trackers: [][]string{{url}}})
+	until(t, tor, 10*time.Second, "the tracker knows us", func() bool { return tor.Trackers()[0].Started })
+	st := checking.Stats()
+	require.Equal(t, [3]uint64{1, 0, 1}, [3]uint64{st.NATChecks, st.NATFailures, uint64(st.Peers)})
+	require.Zero(t, tor.Stats().Peers)
+
+	closed := add(t, start(t, client.Config{Dir: t.TempDir(), Listen: "none"}), client.Spec{MetaInfo: m, Trackers: [][]string{{url}}})
+	until(t, closed, 10*time.Second, "the check fails", func() bool { return closed.Trackers()[0].Fails > 0 })
+	require.Zero(t, checking.Stats().Peers-1)
+}
+
+func TestT12_Scrape(t *testing.T) {
+	tracker, err := server.New(server.Config{})
+	require.NoError(t, err)
+	url := serveOn(t, tracker)
+	src := t.TempDir()
+	m := payload(t, src, 100<<10, 32<<10)
+	seed := add(t, start(t, client.Config{Dir: src}), client.Spec{MetaInfo: m, Trackers: [][]string{{"wss://tracker.test/", "http://127.0.0.1:1/a"}, {url}}})
+	wait(t, seed)
+	until(t, seed, 10*time.Second, "the tracker knows us", func() bool { return tracker.Stats().Seeds == 1 })
+	counts, err := seed.Scrape(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, [3]int{1, 0, 0}, [3]int{counts.Complete, counts.Incomplete, counts.Downloaded})
+	last := seed.Trackers()[2]
+	require.Equal(t, [2]int{1, 0}, [2]int{last.Seeders, last.Leechers})
+	require.True(t, slices.ContainsFunc(seed.Trackers(), func(s client.TrackerInfo) bool { return s.Unsupported }), "T30: shown, and no fault")
+
+	lone := add(t, start(t, client.Config{Dir: t.TempDir()}), client.Spec{MetaInfo: m})
+	_, err = lone.Scrape(t.Context())
+	require.ErrorIs(t, err, client.ErrNoTracker)
 }

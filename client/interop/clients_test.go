@@ -155,13 +155,17 @@ func ltLeech(t *testing.T, ctx context.Context, j job, more ...string) func() {
 var aria2 = &client{name: "aria2", programs: []string{"aria2c"}, seed: aria2Seed, leech: aria2Leech}
 
 func aria2Argv(j job) []string {
-	return []string{
-		"aria2c", "--no-conf", "--enable-dht=true", "--enable-dht6=false", "--dht-listen-port=" + portOf(j.at),
+	argv := []string{
+		"aria2c", "--no-conf", "--dht-listen-port=" + portOf(j.at),
 		"--bt-enable-lpd=false", "--enable-peer-exchange=false", "--listen-port=" + portOf(j.at),
-		"--interface=" + j.at.Addr().String(), "--disable-ipv6=true", "--file-allocation=none",
+		"--interface=" + j.at.Addr().String(), "--file-allocation=none",
 		"--console-log-level=info", "--summary-interval=0", "--show-console-readout=false", "--bt-stop-timeout=60",
 		"--dir=" + j.dir,
 	}
+	if j.at.Addr().Is6() {
+		return append(argv, "--enable-dht=false", "--enable-dht6=true", "--dht-listen-addr6="+j.at.Addr().String())
+	}
+	return append(argv, "--enable-dht=true", "--enable-dht6=false", "--disable-ipv6=true")
 }
 
 func aria2Seed(t *testing.T, ctx context.Context, j job) *process {

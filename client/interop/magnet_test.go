@@ -102,7 +102,6 @@ func TestOwnTracker(t *testing.T) {
 		{starling, aria2},
 		{starling, transmission},
 		{libtorrent, starling},
-		{libtorrent, aria2},
 		{rtorrent, libtorrent},
 	} {
 		t.Run("to="+c.to.name+"/from="+c.from.name, func(t *testing.T) {

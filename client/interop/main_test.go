@@ -30,6 +30,7 @@ var programs = []string{"download", "seed", "create", "tracker"}
 
 var (
 	noNamespace string // why there is no namespace, "" inside one
+	noIPv6      string // why there is no IPv6 in the namespace
 	scratch     string // folder of this run, removed at its end; readable by every user
 )
 
@@ -60,7 +61,7 @@ func raiseParallel() {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		_ = flag.Set("test.parallel", "8")
+		_ = flag.Set("test.parallel", "12")
 	}
 }
 
@@ -125,13 +126,23 @@ func buildPrograms(dir string) {
 	}
 }
 
-// setUpLoopback brings lo up with a public-looking network on it: every address
-// of the network is then local.
+// setUpLoopback brings lo up with public-looking networks on it. Every address
+// of the IPv4 network is then local; of IPv6 each has to be added. Without IPv6
+// in the kernel there is none, and noIPv6 says so.
 func setUpLoopback() error {
 	for _, args := range []string{"link set lo up", "addr add 198.51.100.1/24 dev lo"} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("ip %s: %w: %s", args, err, bytes.TrimSpace(out))
 		}
+	}
+	var batch strings.Builder
+	for n := range byte(addrs6) {
+		fmt.Fprintf(&batch, "addr add %s/128 dev lo nodad\n", addr6(1+n))
+	}
+	cmd := exec.Command("ip", "-6", "-batch", "-")
+	cmd.Stdin = strings.NewReader(batch.String())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		noIPv6 = fmt.Sprintf("no IPv6 here: %v: %s", err, bytes.TrimSpace(out))
 	}
 	return nil
 }

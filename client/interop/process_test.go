@@ -194,6 +194,25 @@ func homeAddr() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, 1}), newPort())
 }
 
+// addrs6 is how many addresses of IPv6 lo has.
+const addrs6 = 100
+
+// addr6 is the address of IPv6 with a number from 1 to addrs6. It looks public:
+// transmission refuses what is meant for documentation.
+func addr6(n byte) netip.Addr {
+	return netip.AddrFrom16([16]byte{0x2a, 0x02, 0x26, 0xf0, 15: n})
+}
+
+// newAddr6 is newAddr for IPv6.
+func newAddr6() netip.AddrPort {
+	n := addrs.Add(1)
+	return netip.AddrPortFrom(addr6(byte(2+n%(addrs6-1))), newPort())
+}
+
+// homeAddr6 has the address that trackers get, and with it who binds nothing: to
+// reach a local address of IPv6 the kernel takes that very address.
+func homeAddr6() netip.AddrPort { return netip.AddrPortFrom(addr6(1), newPort()) }
+
 func newPort() uint16 { return uint16(20000 + ports.Add(1)%10000) }
 
 func portOf(at netip.AddrPort) string { return strconv.Itoa(int(at.Port())) }

@@ -63,10 +63,11 @@ func startOpentracker(t *testing.T, ctx context.Context, at netip.AddrPort, p *p
 	return r
 }
 
-// startOwnTracker runs examples/tracker.
-func startOwnTracker(t *testing.T, ctx context.Context, at netip.AddrPort) *tracker {
+// startOwnTracker runs examples/tracker, over HTTP and UDP at the same address.
+func startOwnTracker(t *testing.T, ctx context.Context, at netip.AddrPort, more ...string) *tracker {
 	t.Helper()
-	r := &tracker{process: start(t, program(t, "tracker"), "-http", at.String()), at: at}
+	argv := append([]string{program(t, "tracker"), "-http", at.String(), "-udp", at.String()}, more...)
+	r := &tracker{process: start(t, argv...), at: at}
 	r.listening(t, ctx, at)
 	return r
 }
@@ -90,8 +91,15 @@ func (r *tracker) names(t *testing.T, ctx context.Context, p *payload, peer neti
 	if err != nil {
 		t.Fatal(err)
 	}
-	ip := peer.Addr().As4()
-	return strings.Contains(body, string(binary.BigEndian.AppendUint16(ip[:], peer.Port())))
+	return strings.Contains(body, string(binary.BigEndian.AppendUint16(peer.Addr().AsSlice(), peer.Port())))
+}
+
+// forget tells the tracker that who asked in names is gone: it counted.
+func (r *tracker) forget(t *testing.T, ctx context.Context, p *payload) {
+	t.Helper()
+	if _, err := r.announce(ctx, p, "stopped"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // scrape is what the tracker counts.

@@ -60,6 +60,9 @@ func startTransmission(t *testing.T, ctx context.Context, j job) *daemon {
 		"download-dir": j.dir, "dht-enabled": false, "lpd-enabled": false, "pex-enabled": false, "utp-enabled": false,
 		"port-forwarding-enabled": false, "message-level": 2, "ratio-limit-enabled": false, "idle-seeding-limit-enabled": false,
 	}
+	if j.at.Addr().Is6() { // with an IPv4 address it would announce from that alone
+		settings["bind-address-ipv4"], settings["bind-address-ipv6"] = "0.0.0.0", j.at.Addr().String()
+	}
 	b, err := json.Marshal(settings)
 	if err == nil {
 		err = os.WriteFile(filepath.Join(conf, "settings.json"), b, 0o644)

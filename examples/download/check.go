@@ -22,7 +22,7 @@ func check(ctx context.Context, o *options, show display) (err error) {
 		return err
 	}
 	cfg := o.config()
-	cfg.Listen, cfg.NoTrackers = "none", true
+	cfg.Listen, cfg.Trackers.Off = "none", true
 	o.peers = nil
 	c, err := client.New(cfg)
 	if err != nil {

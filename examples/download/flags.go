@@ -31,7 +31,7 @@ type options struct {
 // config is the client's part of the options.
 func (o *options) config() client.Config {
 	return client.Config{
-		Dir: o.dir, Listen: o.listen, NoTrackers: !o.trackers, Memory: int64(o.memory),
+		Dir: o.dir, Listen: o.listen, Trackers: client.TrackerConfig{Off: !o.trackers}, Memory: int64(o.memory),
 		DownloadLimit: int64(o.maxDown), UploadLimit: int64(o.maxUp),
 	}
 }

@@ -125,7 +125,7 @@ func (s *swarm) track(ctx context.Context) error {
 // join adds a client to the swarm, with an upload limit of its own.
 func (s *swarm) join(label, dir string, limit int64) error {
 	c, err := client.New(client.Config{
-		Dir: dir, Listen: "127.0.0.1:0", Memory: memberMemory, UploadLimit: limit, MinInterval: announceRate,
+		Dir: dir, Listen: "127.0.0.1:0", Memory: memberMemory, UploadLimit: limit, Trackers: client.TrackerConfig{MinInterval: announceRate},
 	})
 	if err != nil {
 		return err

@@ -42,7 +42,7 @@ var allowed = map[string][]string{
 	"choke/choketest":     {"choke", "metainfo"},
 
 	"internal/swarm": {"piece", "choke", "peerwire", "metainfo", "internal/block", "internal/rate"},
-	"choke/sim":      {"choke", "piece", "internal/swarm", "internal/rate", "peerwire", "metainfo"},
+	"choke/sim":      {"choke", "piece", "internal/swarm", "internal/rate", "internal/block", "peerwire", "metainfo"},
 
 	"client/internal/conn":     {"internal/swarm", "internal/block", "peerwire", "peerwire/mse", "peerwire/utp", "metainfo"},
 	"client/internal/disk":     {"storage", "metainfo", "piece", "internal/swarm", "internal/block"},

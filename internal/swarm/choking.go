@@ -82,7 +82,7 @@ func (c *choking) onInterested(p *peer, at stamp, yes bool, eff *Effects) {
 	if yes {
 		p.wire.theyInterestAt = at
 	}
-	if yes == p.wire.choking { // a newcomer, or a slot that falls free
+	if yes || !p.wire.choking { // a newcomer, one that was unchoked for its rate alone, or a slot that falls free
 		c.ask(choke.SlotFree, at, eff)
 	}
 }

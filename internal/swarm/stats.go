@@ -18,6 +18,7 @@ type Stats struct {
 	Partials         int
 	Landing          int64 // received, not verified yet
 	Unchoked         int   // peers that we let download
+	Interested       int   // peers that want something, and are no seeds
 	Checked, ToCheck int   // pieces, while checking
 	MetadataSize     int64
 }
@@ -47,6 +48,9 @@ func (s *Swarm) stats(at stamp) Stats {
 		}
 		if !p.wire.choking {
 			st.Unchoked++
+		}
+		if p.wire.theyInterested && !p.has.all {
+			st.Interested++
 		}
 	}
 	if c := &s.check; c.running {

@@ -1,157 +1,143 @@
 package server
 
 import (
-	"fmt"
-	"math"
-	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
-	"strconv"
 	"sync/atomic"
-	"time"
+
+	"github.com/seed1734be99/starling/tracker"
 )
 
 // announce is one announce, understood.
 type announce struct {
 	hash, id  [20]byte
-	addr      netip.AddrPort
-	seed      bool
-	partial   bool
-	completed bool
-	stopped   bool
-	compact   bool
-	noID      bool
-	want      int
+	addr      netip.AddrPort // to report
+	from      netip.Addr     // where it came from; never IPv4 mapped into IPv6, no zone
+	transport Transport
+	event     tracker.Event
+	paused    bool // BEP 21
+	key       uint32
+
+	uploaded, downloaded, left int64
+
+	want         int // peers
+	want4, want6 bool
+	wantIDs      bool
 }
 
-// refusal is a failure that is told to the client.
+func (a *announce) seed() bool { return a.left == 0 }
+
+// refusal is a failure that is told to the client; "" is none.
 type refusal string
 
-func (s *Server) serveAnnounce(w http.ResponseWriter, r *http.Request) {
-	a, no := s.parseAnnounce(r)
-	if no == "" {
-		var body []byte
-		if body, no = s.announce(&a, time.Now()); no == "" {
-			s.announces.Add(1)
-			reply(w, r, body)
-			return
-		}
-	}
-	s.refuse(w, r, no)
+const (
+	fullOfSwarms refusal = "the tracker is full, no new torrents"
+	fullOfPeers  refusal = "the tracker is full, no new peers"
+	notAllowed   refusal = "the torrent is not allowed on this tracker"
+)
+
+// answer is what an announce is answered with. Its buffers are used again.
+type answer struct {
+	seeds, leeches, downloaded int
+
+	peers4, peers6 []byte // compact: 6 and 18 bytes a peer
+	ids4, ids6     []byte // 20 bytes a peer, if the announce wants them
+	drawn          []uint32
 }
 
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, why refusal) {
-	s.failures.Add(1)
-	b := appendString([]byte{'d'}, "failure reason")
-	b = appendString(b, string(why))
-	reply(w, r, append(b, 'e'))
+func (ans *answer) reset() {
+	ans.seeds, ans.leeches, ans.downloaded = 0, 0, 0
+	ans.peers4, ans.peers6 = ans.peers4[:0], ans.peers6[:0]
+	ans.ids4, ans.ids6 = ans.ids4[:0], ans.ids6[:0]
 }
 
-// parseAnnounce reads the query (BEP 3). It is lenient where nothing depends on
-// a value: a missing or odd count does not keep a peer out of its swarm.
-func (s *Server) parseAnnounce(r *http.Request) (a announce, no refusal) {
-	q, _ := url.ParseQuery(r.URL.RawQuery) // what can't be read is missing
-	if !fill(a.hash[:], q.Get("info_hash")) {
-		return a, "info_hash must be 20 bytes"
+// announce takes an announce in and appends the peers to ans. A peer that is not
+// known is no error, whatever the event: the tracker may have been restarted.
+func (s *Server) announce(a *announce, now uint32, ans *answer) refusal {
+	no := s.announceOnce(a, now, ans)
+	if (no == fullOfSwarms || no == fullOfPeers) && s.sweepAll(now) {
+		no = s.announceOnce(a, now, ans)
 	}
-	if !fill(a.id[:], q.Get("peer_id")) {
-		return a, "peer_id must be 20 bytes"
-	}
-	port, err := strconv.ParseUint(q.Get("port"), 10, 16)
-	if err != nil {
-		return a, "port must be a number from 0 to 65535"
-	}
-	ip, no := s.address(r.RemoteAddr, q.Get("ip"))
-	if no != "" {
-		return a, no
-	}
-	a.addr = netip.AddrPortFrom(ip, uint16(port))
-	left := q.Get("left")
-	a.seed = left == "0"
-	switch q.Get("event") {
-	case "completed", "complete": // the second is in use too
-		a.completed = true
-		a.seed = a.seed || left == ""
-	case "stopped":
-		a.stopped = true
-	case "paused":
-		a.partial = !a.seed // BEP 21
-	}
-	a.compact = q.Get("compact") == "1"
-	a.noID = q.Get("no_peer_id") == "1"
-	a.want = s.cfg.NumWant
-	if n, err := strconv.Atoi(q.Get("numwant")); err == nil && n >= 0 {
-		a.want = min(n, s.cfg.MaxNumWant)
-	}
-	return a, ""
+	return no
 }
 
-func fill(dst []byte, s string) bool { return copy(dst, s) == len(s) && len(s) == len(dst) }
-
-// address returns the address to report for a peer.
-func (s *Server) address(remote, asked string) (netip.Addr, refusal) {
-	from, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		return netip.Addr{}, "your address is not known"
-	}
-	ip := from.Addr().Unmap().WithZone("")
-	if asked == "" || !s.trusts(ip) {
-		return ip, ""
-	}
-	if other, err := netip.ParseAddr(asked); err == nil && other.Zone() == "" {
-		if other = other.Unmap(); !other.IsUnspecified() && !other.IsMulticast() {
-			return other, ""
-		}
-	}
-	return ip, "" // names are not resolved
-}
-
-func (s *Server) trusts(ip netip.Addr) bool {
-	return ip.IsLoopback() || slices.ContainsFunc(s.cfg.TrustIP, func(p netip.Prefix) bool { return p.Contains(ip) })
-}
-
-// announce takes an announce in and returns the answer's body. A peer that is
-// not known is no error, whatever the event: the tracker may have been
-// restarted.
-func (s *Server) announce(a *announce, now time.Time) ([]byte, refusal) {
-	sh := s.shard(a.hash)
+func (s *Server) announceOnce(a *announce, now uint32, ans *answer) refusal {
+	sh := s.shard(&a.hash)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if now.Sub(sh.swept) >= s.cfg.Interval {
+	if int32(now-sh.swept) >= int32(s.interval) {
 		s.sweepLocked(sh, now)
 	}
 	w := sh.swarms[a.hash]
-	if w != nil {
-		s.expireLocked(w, now)
-		w.touched = now
-	}
-	if a.stopped {
-		if w == nil {
-			w = newSwarm() // to answer from; it is not kept
-		} else if p := w.byAddr[a.addr]; p != nil {
-			w.remove(p)
-			s.peers.Add(-1)
-		}
-		return s.answer(w, a), ""
-	}
 	if w == nil {
-		if !reserve(&s.swarms, s.cfg.MaxSwarms) {
-			return nil, "the tracker is full, no new torrents"
+		if allowed := s.allowed.Load(); allowed != nil {
+			if _, ok := (*allowed)[a.hash]; !ok {
+				return notAllowed
+			}
 		}
-		w = newSwarm()
-		w.touched = now
+		if a.event == tracker.Stopped {
+			sh.announces[a.transport]++
+			return ""
+		}
+		if !reserve(&s.swarms, s.cfg.MaxSwarms) {
+			return fullOfSwarms
+		}
+		w = &swarm{due: now + s.silence + 1}
 		sh.swarms[a.hash] = w
 	}
-	p := w.byAddr[a.addr]
-	if p == nil && !reserve(&s.peers, s.cfg.MaxPeers) {
-		return nil, "the tracker is full, no new peers"
+	s.expireLocked(sh, w, now)
+	at, no := s.putLocked(sh, w, a, now)
+	if no != "" {
+		return no
 	}
-	if a.completed && (p == nil || !p.seed) {
+	if w.empty() { // its last peer has left
+		w.due = now + s.silence + 1
+	}
+	sh.announces[a.transport]++
+	ans.seeds, ans.leeches, ans.downloaded = w.seeds(), w.leeches(), int(w.downloaded)
+	if a.event != tracker.Stopped && a.want > 0 {
+		sh.drawLocked(w, a, at, ans)
+	}
+	return ""
+}
+
+// putLocked brings a swarm up to date and returns where the announcing peer is
+// in the list of its family, or -1.
+func (s *Server) putLocked(sh *shard, w *swarm, a *announce, now uint32) (int, refusal) {
+	sh.countLocked(w, -1)
+	defer sh.countLocked(w, 1)
+	if a.addr.Addr().Is4() {
+		return put(s, &w.v4, key4(a.addr), a, w, now)
+	}
+	if w.v6 == nil {
+		if a.event == tracker.Stopped {
+			return -1, ""
+		}
+		w.v6 = new(list[[18]byte])
+	}
+	return put(s, w.v6, key6(a.addr), a, w, now)
+}
+
+func put[K key](s *Server, l *list[K], k K, a *announce, w *swarm, now uint32) (int, refusal) {
+	at := l.find(k)
+	if a.event == tracker.Stopped {
+		if at >= 0 {
+			l.remove(at)
+			s.peers.Add(-1)
+		}
+		return -1, ""
+	}
+	if at < 0 && !reserve(&s.peers, s.cfg.MaxPeers) {
+		return -1, fullOfPeers
+	}
+	if a.event == tracker.Completed && (at < 0 || at < int(l.leeches)) {
 		w.downloaded++
 	}
-	w.put(a.addr, a.id, a.seed, a.partial, now)
-	return s.answer(w, a), ""
+	var id *[20]byte
+	if !s.cfg.NoPeerIDs {
+		id = &a.id
+	}
+	return l.put(at, k, id, a.seed(), a.paused, now), ""
 }
 
 // reserve counts one more, unless that is too many.
@@ -163,67 +149,47 @@ func reserve(n *atomic.Int64, most int) bool {
 	return true
 }
 
-// answer encodes an announce's answer: the keys sorted, as bencoding wants it.
-func (s *Server) answer(w *swarm, a *announce) []byte {
-	peers := w.draw(make([]*peer, 0, min(a.want, len(w.peers))), a.want, a.addr, a.seed)
-	b := make([]byte, 0, 128+64*len(peers))
-	b = appendInt(append(b, "d8:complete"...), w.seeds)
-	b = appendInt(append(b, "10:downloaded"...), w.downloaded)
-	b = appendInt(append(b, "10:incomplete"...), len(w.peers)-w.seeds)
-	b = appendInt(append(b, "8:interval"...), seconds(s.cfg.Interval))
-	if s.cfg.MinInterval > 0 {
-		b = appendInt(append(b, "12:min interval"...), seconds(s.cfg.MinInterval))
+// drawLocked draws the peers of an answer: not the asker itself, and for a seed
+// no other seeds, which have no use for each other. When both families are
+// wanted, each gets its share.
+func (sh *shard) drawLocked(w *swarm, a *announce, asker int, ans *answer) {
+	skip4, skip6 := asker, -1
+	if !a.addr.Addr().Is4() {
+		skip4, skip6 = -1, asker
 	}
-	b = append(b, "5:peers"...)
-	if a.compact {
-		b = appendCompact(b, peers)
-	} else {
-		b = appendDictionaries(b, peers, a.noID)
-	}
-	return append(b, 'e')
-}
-
-func seconds(d time.Duration) int {
-	return int(min((d+time.Second-1)/time.Second, math.MaxInt32))
-}
-
-// appendCompact appends the compact lists: "peers" (BEP 23), whose key is there
-// already, and, if there are any, "peers6" (BEP 7).
-func appendCompact(b []byte, peers []*peer) []byte {
-	var v4, v6 []byte
-	for _, p := range peers {
-		list := &v4
-		if !p.addr.Addr().Is4() {
-			list = &v6
+	n4, n6 := 0, 0 // to draw from
+	if a.want4 {
+		n4 = len(w.v4.records)
+		if a.seed() {
+			n4 = int(w.v4.leeches)
 		}
-		*list = append(*list, p.addr.Addr().AsSlice()...)
-		*list = append(*list, byte(p.addr.Port()>>8), byte(p.addr.Port()))
 	}
-	b = appendString(b, string(v4))
-	if len(v6) > 0 {
-		b = appendString(append(b, "6:peers6"...), string(v6))
-	}
-	return b
-}
-
-// appendDictionaries appends the list in the first format (BEP 3), in which both
-// families have a place.
-func appendDictionaries(b []byte, peers []*peer, noID bool) []byte {
-	b = append(b, 'l')
-	for _, p := range peers {
-		b = appendString(append(b, "d2:ip"...), p.addr.Addr().String())
-		if !noID {
-			b = append(append(b, "7:peer id20:"...), p.id[:]...)
+	if a.want6 && w.v6 != nil {
+		n6 = len(w.v6.records)
+		if a.seed() {
+			n6 = int(w.v6.leeches)
 		}
-		b = appendInt(append(b, "4:port"...), int(p.addr.Port()))
-		b = append(b, 'e')
 	}
-	return append(b, 'e')
+	want4, want6 := a.want, a.want
+	if n4 > 0 && n6 > 0 {
+		want4 = int((uint64(a.want)*uint64(n4) + below(&sh.random, n4+n6)) / uint64(n4+n6))
+		want4 = max(want4, a.want-n6)
+		want6 = a.want - want4
+	}
+	if n4 > 0 {
+		ans.drawn = draw(ans.drawn[:0], want4, n4, skip4, &sh.random)
+		ans.peers4, ans.ids4 = w.v4.appendPeers(ans.peers4, idsInto(a, w.v4.ids, ans.ids4), ans.drawn)
+	}
+	if n6 > 0 {
+		ans.drawn = draw(ans.drawn[:0], want6, n6, skip6, &sh.random)
+		ans.peers6, ans.ids6 = w.v6.appendPeers(ans.peers6, idsInto(a, w.v6.ids, ans.ids6), ans.drawn)
+	}
 }
 
-func appendString(b []byte, s string) []byte {
-	b = strconv.AppendInt(b, int64(len(s)), 10)
-	return append(append(b, ':'), s...)
+// idsInto returns where ids are to be appended, nil if nowhere.
+func idsInto(a *announce, kept [][20]byte, dst []byte) []byte {
+	if !a.wantIDs || kept == nil {
+		return nil
+	}
+	return slices.Grow(dst, 1)
 }
-
-func appendInt(b []byte, n int) []byte { return fmt.Appendf(b, "i%de", n) }

@@ -3,7 +3,7 @@ package server
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/seed1734be99/starling/internal/leakcheck"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leakcheck.Main(m) }

@@ -1,49 +1,83 @@
 package server
 
 import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
 	"fmt"
-	"net/http"
+	"math"
+	randv2 "math/rand/v2"
+	"net"
 	"net/netip"
-	"path"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Config is a tracker's settings; the zero value is a good tracker.
+// MaxInterval is the longest [Config.Interval].
+const MaxInterval = 24 * time.Hour
+
+// Config is a tracker's settings; the zero value is a good tracker for everybody.
+// New copies it.
 type Config struct {
-	// Interval is how often peers are asked to announce; 0: 30 minutes. A peer
-	// silent for twice as long is forgotten.
+	// Interval is how often peers are asked to announce, from a second to
+	// [MaxInterval]; 0: 30 minutes. A peer silent for twice as long is forgotten.
 	Interval time.Duration
-	// MinInterval is sent as "min interval"; 0: it is not sent. It is a
-	// request, not enforced.
+	// MinInterval is sent as "min interval" over HTTP; 0: it is not sent. It is
+	// a request, not enforced.
 	MinInterval time.Duration
 	// NumWant is how many peers an announce gets that does not say; 0: 50.
 	NumWant int
-	// MaxNumWant is the most that one gets; 0: 200.
+	// MaxNumWant is the most that one gets; 0: 200. Over UDP it is never more
+	// than fits into one packet: 242 IPv4 peers or 79 IPv6 peers.
 	MaxNumWant int
-	// MaxSwarms is how many torrents are kept; 0: 65,536. MaxPeers is how many
-	// peers in all torrents together; 0: 1,048,576 (about 250 MB). Who comes when
-	// it is full is refused.
+	// MaxSwarms is how many torrents are kept; 0: 131,072. MaxPeers is how many
+	// peers in all torrents together; 0: 1,048,576. When it is full, those who
+	// have gone silent are forgotten first; if there are none, who comes is
+	// refused. The package comment says what that takes in memory.
 	MaxSwarms, MaxPeers int
 	// TrustIP are the networks, besides loopback, whose announces may name the
-	// address to report (ip=): reverse proxies, and machines that share a
-	// private network with the tracker.
+	// address to report (ip= and BEP 15's IP address): reverse proxies, and
+	// machines that share a private network with the tracker.
 	TrustIP []netip.Prefix
-	// NoFullScrape refuses scrapes that name no torrent.
-	NoFullScrape bool
+	// FullScrape answers scrapes over HTTP that name no torrent with all of
+	// them. Such an answer takes about 100 bytes a torrent, each time.
+	FullScrape bool
+	// NoPeerIDs saves 20 bytes a peer. Answers that are not compact then have no
+	// peer ids, as if no_peer_id=1 had been asked for.
+	NoPeerIDs bool
+
+	// Check is asked about every announce and scrape; its error's text is what
+	// the client is told. Nil: all are welcome. It is called by many goroutines
+	// at once, without locks held, and must be quick: the socket's other
+	// requests wait for it. The Request is good only during the call.
+	Check func(*Request) error
+
+	// NATCheck connects back to a peer before it is taken in, and refuses those
+	// that cannot be reached. See the package comment.
+	NATCheck bool
+	// Dial makes the connections of NATCheck; nil: a [net.Dialer]'s. It is
+	// always given an IP address and port.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // Server is a tracker. It is safe for concurrent use.
 type Server struct {
-	cfg    Config
-	shards [shardCount]shard
+	cfg      Config // constant after New, as all in this group
+	interval uint32 // seconds
+	silence  uint32 // seconds after which a peer is forgotten
+	started  time.Time
+	ids      cipher.Block // makes connection ids (BEP 15)
+	nat      *natChecker  // nil: peers are not checked
 
-	swarms, peers                        atomic.Int64 // kept now
-	announces, scrapes, failures, stales atomic.Uint64
+	shards        [shardCount]shard
+	swarms, peers atomic.Int64 // kept now
+	sweptAll      atomic.Uint32
+	allowed       atomic.Pointer[map[[20]byte]struct{}] // nil: every torrent
+	allowing      sync.Mutex                            // one SetAllowed at a time
+	counts        counts
 }
-
-var _ http.Handler = (*Server)(nil)
 
 // New returns a tracker without torrents. The error names the field of cfg that
 // makes no sense.
@@ -66,16 +100,32 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Interval < time.Second {
 		return nil, fmt.Errorf("server: Config.Interval: %s is below a second", cfg.Interval)
 	}
+	if cfg.Interval > MaxInterval {
+		return nil, fmt.Errorf("server: Config.Interval: %s is above %s", cfg.Interval, MaxInterval)
+	}
 	setDefault(&cfg.MaxNumWant, 200)
 	setDefault(&cfg.NumWant, min(50, cfg.MaxNumWant))
-	setDefault(&cfg.MaxSwarms, 1<<16)
+	setDefault(&cfg.MaxSwarms, 1<<17)
 	setDefault(&cfg.MaxPeers, 1<<20)
+	cfg.MaxPeers = min(cfg.MaxPeers, math.MaxInt32) // what a list's index can hold
 	if cfg.NumWant > cfg.MaxNumWant {
 		return nil, fmt.Errorf("server: Config.NumWant: %d is above MaxNumWant, %d", cfg.NumWant, cfg.MaxNumWant)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, interval: uint32(seconds(cfg.Interval)), started: time.Now()}
+	s.cfg.TrustIP = append([]netip.Prefix(nil), cfg.TrustIP...)
+	s.silence = 2 * s.interval
+	secret := make([]byte, 16)
+	rand.Read(secret) // never fails
+	var err error
+	if s.ids, err = aes.NewCipher(secret); err != nil {
+		return nil, fmt.Errorf("server: %w", err)
+	}
 	for i := range s.shards {
 		s.shards[i].swarms = make(map[[20]byte]*swarm)
+		s.shards[i].random.Seed(randv2.Uint64(), randv2.Uint64())
+	}
+	if cfg.NATCheck {
+		s.nat = newNATChecker(s, cfg.Dial)
 	}
 	return s, nil
 }
@@ -86,48 +136,42 @@ func setDefault(n *int, value int) {
 	}
 }
 
-// Stats is a tracker's numbers at one moment.
-type Stats struct {
-	Swarms, Peers, Seeds int
-	// Announces and Scrapes count requests that were answered, Failures those
-	// that were refused, Forgotten peers that went silent. All since New.
-	Announces, Scrapes, Failures, Forgotten uint64
+// now is the server's clock: seconds since New.
+func (s *Server) now() uint32 { return uint32(time.Since(s.started) / time.Second) }
+
+func seconds(d time.Duration) int {
+	return int(min((d+time.Second-1)/time.Second, math.MaxInt32))
 }
 
-// Stats returns the tracker's numbers, without peers that have gone silent.
-func (s *Server) Stats() Stats {
-	now := time.Now()
-	var st Stats
+// SetAllowed makes the tracker one for these torrents alone; nil opens it to
+// every torrent, an empty list closes it. It may be called at any time: torrents
+// that are not on the list are forgotten with their peers. The list is copied.
+// A version 2 torrent is announced by the first 20 bytes of its infohash.
+func (s *Server) SetAllowed(hashes [][20]byte) {
+	s.allowing.Lock()
+	defer s.allowing.Unlock()
+	if hashes == nil {
+		s.allowed.Store(nil)
+		return
+	}
+	set := make(map[[20]byte]struct{}, len(hashes))
+	for _, hash := range hashes {
+		set[hash] = struct{}{}
+	}
+	s.allowed.Store(&set)
+	// An announce reads the list under the lock of its shard: what it has added
+	// by the old list is found here.
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
-		s.sweepLocked(sh, now)
-		for _, w := range sh.swarms {
-			st.Swarms++
-			st.Peers += len(w.peers)
-			st.Seeds += w.seeds
+		for hash, w := range sh.swarms {
+			if _, ok := set[hash]; !ok {
+				sh.countLocked(w, -1)
+				s.peers.Add(-int64(w.seeds() + w.leeches()))
+				s.swarms.Add(-1)
+				delete(sh.swarms, hash)
+			}
 		}
 		sh.mu.Unlock()
-	}
-	st.Announces, st.Scrapes = s.announces.Load(), s.scrapes.Load()
-	st.Failures, st.Forgotten = s.failures.Load(), s.stales.Load()
-	return st
-}
-
-// ServeHTTP answers any path whose last part begins with "announce" or
-// "scrape", so that announce.php works, and a passkey as a folder.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet {
-		w.Header().Set("Allow", http.MethodGet)
-		http.Error(w, "only GET", http.StatusMethodNotAllowed)
-		return
-	}
-	switch last := path.Base(r.URL.Path); {
-	case strings.HasPrefix(last, "announce"):
-		s.serveAnnounce(w, r)
-	case strings.HasPrefix(last, "scrape"):
-		s.serveScrape(w, r)
-	default:
-		http.NotFound(w, r)
 	}
 }

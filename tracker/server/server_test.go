@@ -1,15 +1,12 @@
 package server
 
 import (
-	"bytes"
-	"compress/gzip"
+	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -18,430 +15,192 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed1734be99/starling/bencode"
 	"github.com/seed1734be99/starling/tracker"
 )
 
-// ask sends a request as if from a remote address and returns the answer.
-func ask(t *testing.T, s *Server, remote, target string, headers ...string) *httptest.ResponseRecorder {
-	t.Helper()
-	r := httptest.NewRequest(http.MethodGet, target, nil)
-	r.RemoteAddr = remote
-	for i := 0; i+1 < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	return w
-}
-
-func query(params ...string) string {
-	q := url.Values{"info_hash": {strings.Repeat("h", 20)}, "peer_id": {strings.Repeat("p", 20)}, "port": {"6881"}, "left": {"1"}}
-	for i := 0; i+1 < len(params); i += 2 {
-		q.Set(params[i], params[i+1])
-		if params[i+1] == "" {
-			q.Del(params[i])
-		}
-	}
-	return "/announce?" + q.Encode()
-}
-
-type answer struct {
-	Complete   int    `bencode:"complete"`
-	Downloaded int    `bencode:"downloaded"`
-	Incomplete int    `bencode:"incomplete"`
-	Interval   int    `bencode:"interval"`
-	Min        int    `bencode:"min interval"`
-	Failure    string `bencode:"failure reason"`
-	Peers6     string `bencode:"peers6"`
-}
-
-func announced(t *testing.T, s *Server, remote string, params ...string) answer {
-	t.Helper()
-	var a answer
-	body := ask(t, s, remote, query(append([]string{"compact", "1"}, params...)...)).Body.Bytes()
-	require.NoError(t, bencode.Unmarshal(body, &a), "%q", body)
-	return a
-}
-
-func newServer(t *testing.T, cfg Config) *Server {
-	t.Helper()
-	s, err := New(cfg)
-	require.NoError(t, err)
-	return s
-}
-
-func TestGoldenAnswers(t *testing.T) {
-	s := newServer(t, Config{MinInterval: time.Minute})
-	const two = "192.0.2.2:1000"
-	ask(t, s, "192.0.2.1:1000", query("peer_id", strings.Repeat("a", 20)))
-	ask(t, s, "[2001:db8::1]:1000", query("peer_id", strings.Repeat("b", 20), "port", "258", "left", "0"))
-	head := "d8:completei1e10:downloadedi0e10:incompletei2e8:intervali1800e12:min intervali60e5:peers"
-
-	require.Equal(t, head+"6:\xc0\x00\x02\x01\x1a\xe16:peers618:\x20\x01\x0d\xb8\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x01\x02e",
-		ask(t, s, two, query("compact", "1")).Body.String())
-
-	w := ask(t, s, two, query())
-	require.Contains(t, w.Body.String(), head+"ld2:ip")
-	require.Contains(t, w.Body.String(), "d2:ip9:192.0.2.17:peer id20:aaaaaaaaaaaaaaaaaaaa4:porti6881ee")
-	require.Contains(t, w.Body.String(), "d2:ip11:2001:db8::17:peer id20:bbbbbbbbbbbbbbbbbbbb4:porti258ee")
-	require.Equal(t, "text/plain", w.Header().Get("Content-Type"))
-	require.Equal(t, "no-cache", w.Header().Get("Pragma"))
-	_, err := bencode.Scan(w.Body.Bytes())
-	require.NoError(t, err)
-
-	require.Contains(t, ask(t, s, two, query("no_peer_id", "1")).Body.String(), "d2:ip9:192.0.2.14:porti6881ee")
-	require.Equal(t, head+"0:e", ask(t, s, two, query("compact", "1", "numwant", "0")).Body.String())
-	require.Equal(t, head+"lee", ask(t, s, two, query("numwant", "0")).Body.String())
-}
-
-func TestEvents(t *testing.T) {
-	s := newServer(t, Config{})
-	const a, b = "192.0.2.1:1", "192.0.2.2:1"
-	require.Equal(t, 1, announced(t, s, a, "event", "started").Incomplete)
-	require.Equal(t, 2, announced(t, s, b, "event", "nonsense", "left", "").Incomplete)
-
-	got := announced(t, s, a, "event", "completed", "left", "0")
-	require.Equal(t, []int{1, 1, 1}, []int{got.Complete, got.Incomplete, got.Downloaded})
-	got = announced(t, s, a, "event", "completed", "left", "0") // said again: its answer was lost
-	require.Equal(t, 1, got.Downloaded)
-	got = announced(t, s, b, "event", "complete", "left", "0")
-	require.Equal(t, []int{2, 0, 2}, []int{got.Complete, got.Incomplete, got.Downloaded})
-
-	got = announced(t, s, b, "event", "stopped", "left", "0")
-	require.Equal(t, []int{1, 0, 2}, []int{got.Complete, got.Incomplete, got.Downloaded})
-	require.Equal(t, Stats{Swarms: 1, Peers: 1, Seeds: 1, Announces: 6}, s.Stats())
-}
-
-// T23: a tracker that was restarted takes what comes.
-func TestUnknownPeerIsNoError(t *testing.T) {
-	for _, event := range []string{"", "completed", "stopped", "paused"} {
-		s := newServer(t, Config{})
-		got := announced(t, s, "192.0.2.1:1", "event", event)
-		require.Empty(t, got.Failure)
-		require.Equal(t, 1800, got.Interval)
-		if event == "stopped" {
-			require.Zero(t, s.Stats().Peers+s.Stats().Swarms)
-		} else {
-			require.Equal(t, 1, s.Stats().Peers)
-		}
-	}
-}
-
-func TestRefusals(t *testing.T) {
-	s := newServer(t, Config{NoFullScrape: true})
-	for _, bad := range [][]string{
-		{"info_hash", ""}, {"info_hash", "short"}, {"info_hash", strings.Repeat("h", 21)},
-		{"peer_id", ""}, {"peer_id", strings.Repeat("h", 19)},
-		{"port", ""}, {"port", "65536"}, {"port", "-1"}, {"port", "x"},
-	} {
-		require.NotEmpty(t, announced(t, s, "192.0.2.1:1", bad...).Failure, "%q", bad)
-	}
-	require.NotEmpty(t, announced(t, s, "nowhere").Failure)
-	require.Contains(t, ask(t, s, "192.0.2.1:1", "/scrape").Body.String(), "14:failure reason")
-	require.Contains(t, ask(t, s, "192.0.2.1:1", "/scrape?info_hash=x").Body.String(), "14:failure reason")
-	require.Contains(t, ask(t, s, "192.0.2.1:1", "/scrape?"+strings.Repeat("info_hash=x&", maxScrape+1)).Body.String(), "14:failure reason")
-	require.Equal(t, 404, ask(t, s, "192.0.2.1:1", "/").Code)
-	r := httptest.NewRequest(http.MethodPost, query(), nil)
-	w := httptest.NewRecorder()
-	s.ServeHTTP(w, r)
-	require.Equal(t, 405, w.Code)
-	require.Zero(t, s.Stats().Peers)
-}
-
-func TestPaths(t *testing.T) {
-	s := newServer(t, Config{})
-	for _, path := range []string{"/announce", "/announce.php", "/passkey/announce"} {
-		require.Equal(t, 200, ask(t, s, "192.0.2.1:1", path+strings.TrimPrefix(query(), "/announce")).Code)
-	}
-	require.Equal(t, uint64(3), s.Stats().Announces)
-}
-
-// T25, and every spelling of the client's encoding (T28).
-func TestReportedAddress(t *testing.T) {
-	s := newServer(t, Config{TrustIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
-	for _, test := range []struct{ remote, ip, want string }{
-		{"127.0.0.1:5", "", "127.0.0.1"},
-		{"127.0.0.1:5", "198.51.100.7", "198.51.100.7"},
-		{"[::1]:5", "2001:db8::7", "2001:db8::7"},
-		{"[::ffff:127.0.0.1]:5", "198.51.100.7", "198.51.100.7"},
-		{"10.1.2.3:5", "198.51.100.7", "198.51.100.7"},
-		{"192.0.2.1:5", "198.51.100.7", "192.0.2.1"},
-		{"[fe80::1%eth0]:5", "198.51.100.7", "fe80::1"},
-		{"127.0.0.1:5", "example.org", "127.0.0.1"},
-		{"127.0.0.1:5", "0.0.0.0", "127.0.0.1"},
-		{"127.0.0.1:5", "224.0.0.1", "127.0.0.1"},
-	} {
-		got, no := s.address(test.remote, test.ip)
-		require.Empty(t, no)
-		require.Equal(t, test.want, got.String(), "%+v", test)
-	}
-
-	all := "/announce?info_hash=" + strings.Repeat("%68", 20) + "&peer_id=" + strings.Repeat("%70", 20) + "&port=%31&left=1"
-	ask(t, s, "192.0.2.1:1", all)
-	require.Equal(t, 2, announced(t, s, "192.0.2.2:1").Incomplete)
-}
-
-func TestNumWant(t *testing.T) {
-	s := newServer(t, Config{MaxNumWant: 70})
-	for i := range 100 {
-		ask(t, s, fmt.Sprintf("192.0.2.%d:1", i), query())
-	}
-	drawn := make(map[string]bool)
-	for want, peers := range map[string]int{"": 50, "0": 0, "7": 7, "1000000": 70, "-1": 50, "x": 50} {
-		body := ask(t, s, "198.51.100.1:1", query("compact", "1", "numwant", want, "event", "stopped")).Body.String()
-		require.Contains(t, body, fmt.Sprintf("5:peers%d:", 6*peers), "numwant=%s", want)
-	}
-	for range 20 {
-		body := ask(t, s, "192.0.2.1:1", query("compact", "1", "numwant", "10")).Body.String()
-		_, list, _ := strings.Cut(body, "5:peers60:")
-		for i := range 10 {
-			require.NotEqual(t, byte(1), list[6*i+3], "the asker is among its own peers")
-			drawn[list[6*i:6*i+6]] = true
-		}
-	}
-	require.Greater(t, len(drawn), 60, "200 draws from 99 peers")
-}
-
-func TestDrawLeavesOut(t *testing.T) {
-	s := newServer(t, Config{})
-	ask(t, s, "192.0.2.1:1", query("left", "0"))
-	ask(t, s, "192.0.2.2:1", query("port", "0")) // counted, but not to be connected to
-	ask(t, s, "192.0.2.3:1", query())
-	require.Contains(t, ask(t, s, "192.0.2.4:1", query("left", "0", "compact", "1")).Body.String(), "5:peers6:\xc0\x00\x02\x03")
-	require.Contains(t, ask(t, s, "192.0.2.3:1", query("compact", "1")).Body.String(), "5:peers12:")
-	require.Equal(t, 4, s.Stats().Peers)
-}
-
-// T22: two intervals without a word.
-func TestExpiry(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Config{Interval: time.Minute})
-		announced(t, s, "192.0.2.1:1")
-		<-time.After(time.Minute)
-		announced(t, s, "192.0.2.2:1", "left", "0")
-		<-time.After(time.Minute)
-		got := announced(t, s, "192.0.2.3:1")
-		require.Equal(t, []int{1, 2}, []int{got.Complete, got.Incomplete})
-		<-time.After(time.Second)
-		got = announced(t, s, "192.0.2.3:1")
-		require.Equal(t, []int{1, 1}, []int{got.Complete, got.Incomplete})
-		<-time.After(time.Minute)
-		require.Contains(t, ask(t, s, "192.0.2.4:1", "/scrape").Body.String(), "d8:completei0e10:downloadedi0e11:downloadersi1e10:incompletei1ee")
-		<-time.After(2 * time.Minute)
-		require.Equal(t, Stats{Announces: 4, Scrapes: 1, Forgotten: 3}, s.Stats())
-	})
-}
-
-func TestSweepOfForgottenSwarms(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newServer(t, Config{Interval: time.Minute, MaxSwarms: 1})
-		announced(t, s, "192.0.2.1:1")
-		other := strings.Repeat("h", 19) + "x" // the same shard
-		require.Contains(t, announced(t, s, "192.0.2.1:1", "info_hash", other).Failure, "full")
-		<-time.After(2*time.Minute + 1)
-		require.Empty(t, announced(t, s, "192.0.2.1:1", "info_hash", other).Failure)
-		require.Equal(t, int64(1), s.swarms.Load())
-		require.Equal(t, int64(1), s.peers.Load())
-	})
-}
-
-func TestFull(t *testing.T) {
-	s := newServer(t, Config{MaxSwarms: 2, MaxPeers: 3})
-	hash := func(i int) string { return strings.Repeat(fmt.Sprint(i), 20) }
-	require.Empty(t, announced(t, s, "192.0.2.1:1", "info_hash", hash(1)).Failure)
-	require.Empty(t, announced(t, s, "192.0.2.1:1", "info_hash", hash(2)).Failure)
-	require.NotEmpty(t, announced(t, s, "192.0.2.1:1", "info_hash", hash(3)).Failure)
-	require.Empty(t, announced(t, s, "192.0.2.2:1", "info_hash", hash(2)).Failure)
-	require.NotEmpty(t, announced(t, s, "192.0.2.3:1", "info_hash", hash(2)).Failure)
-	require.Empty(t, announced(t, s, "192.0.2.2:1", "info_hash", hash(2)).Failure, "who is in stays in")
-	announced(t, s, "192.0.2.2:1", "info_hash", hash(2), "event", "stopped")
-	require.Empty(t, announced(t, s, "192.0.2.3:1", "info_hash", hash(2)).Failure)
-}
-
-func TestScrape(t *testing.T) {
-	s := newServer(t, Config{MinInterval: 2 * time.Minute})
-	a, b, c := strings.Repeat("a", 20), strings.Repeat("b", 20), strings.Repeat("c", 20)
-	announced(t, s, "192.0.2.1:1", "info_hash", b)
-	announced(t, s, "192.0.2.2:1", "info_hash", b, "event", "paused")
-	announced(t, s, "192.0.2.1:1", "info_hash", a, "left", "0", "event", "completed")
-	fa := "20:" + a + "d8:completei1e10:downloadedi1e11:downloadersi0e10:incompletei0ee"
-	fb := "20:" + b + "d8:completei0e10:downloadedi0e11:downloadersi1e10:incompletei2ee"
-	tail := "e5:flagsd20:min_request_intervali120eee"
-	for target, want := range map[string]string{
-		"/scrape": fa + fb,
-		"/scrape?info_hash=" + b + "&info_hash=" + a + "&info_hash=" + b: fa + fb,
-		"/x/scrape.php?info_hash=" + b:                                   fb,
-		"/scrape?info_hash=" + c:                                         "",
-	} {
-		body := ask(t, s, "192.0.2.9:1", target).Body.String()
-		require.Equal(t, "d5:filesd"+want+tail, body, target)
-		n, err := bencode.Scan([]byte(body))
-		require.NoError(t, err)
-		require.Equal(t, len(body), n)
-	}
-}
-
-// T29: packed if asked for and smaller.
-func TestGzip(t *testing.T) {
-	s := newServer(t, Config{})
-	small := ask(t, s, "192.0.2.1:1", query("compact", "1"), "Accept-Encoding", "gzip")
-	require.Empty(t, small.Header().Get("Content-Encoding"))
-	for i := range 20 {
-		ask(t, s, fmt.Sprintf("192.0.2.%d:1", i), query())
-	}
-	plain := ask(t, s, "192.0.2.1:1", query())
-	require.Empty(t, plain.Header().Get("Content-Encoding"))
-	require.Equal(t, fmt.Sprint(plain.Body.Len()), plain.Header().Get("Content-Length"))
-
-	packed := ask(t, s, "192.0.2.1:1", query(), "Accept-Encoding", "br, gzip;q=0.5")
-	require.Equal(t, "gzip", packed.Header().Get("Content-Encoding"))
-	require.Less(t, packed.Body.Len(), plain.Body.Len())
-	z, err := gzip.NewReader(packed.Body)
-	require.NoError(t, err)
-	body, err := io.ReadAll(z)
-	require.NoError(t, err)
-	require.Len(t, body, plain.Body.Len())
-
-	for header, want := range map[string]bool{
-		"": false, "gzip": true, "GZIP": true, "x-gzip": true, "deflate": false, "gzip;q=0": false, "gzip; q=0.000": false,
-		"deflate, gzip;q=1.0": true, "gzip;q=x": true,
-	} {
-		require.Equal(t, want, wantsGzip([]string{header}), header)
-	}
-}
-
 func TestConfig(t *testing.T) {
-	for _, bad := range []Config{{Interval: -1}, {Interval: time.Millisecond}, {NumWant: -1}, {NumWant: 300}, {MaxPeers: -5}} {
+	for _, bad := range []Config{
+		{Interval: -1}, {Interval: time.Millisecond}, {Interval: 25 * time.Hour}, {NumWant: -1}, {NumWant: 300}, {MaxPeers: -5},
+	} {
 		_, err := New(bad)
 		require.ErrorContains(t, err, "server: Config.")
 	}
-	s := newServer(t, Config{MaxNumWant: 10})
-	require.Equal(t, 10, s.cfg.NumWant)
+	require.Equal(t, 10, newServer(t, Config{MaxNumWant: 10}).cfg.NumWant)
 }
 
-// The three structures of a swarm say the same after any history.
-func TestSwarmInvariants(t *testing.T) {
-	w := newSwarm()
-	now := time.Unix(1000, 0)
-	seed := uint32(1)
-	next := func(n uint32) uint32 {
-		seed = seed*1664525 + 1013904223
-		return seed >> 8 % n
-	}
-	for i := range 5000 {
-		now = now.Add(time.Duration(next(3)) * time.Second)
-		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(next(40))}), 1)
-		switch next(5) {
-		case 0:
-			if p := w.byAddr[addr]; p != nil {
-				w.remove(p)
-			}
-		case 1:
-			w.expire(now.Add(-20 * time.Second))
-		case 2:
-			w.draw(nil, int(next(10)), addr, next(2) == 0)
-		default:
-			w.put(addr, [20]byte{}, next(3) == 0, next(3) == 0, now)
-		}
-		seeds, partial, listed := 0, 0, 0
-		for at, p := range w.peers {
-			require.Equal(t, at, p.at)
-			require.Same(t, p, w.byAddr[p.addr])
-			if p.seed {
-				seeds++
-			} else if p.partial {
-				partial++
-			}
-		}
-		last := time.Time{}
-		for p := w.oldest; p != nil; p = p.newer {
-			listed++
-			require.False(t, p.heard.Before(last))
-			last = p.heard
-		}
-		require.Len(t, w.byAddr, len(w.peers), "step %d", i)
-		require.Equal(t, []int{len(w.peers), seeds, partial}, []int{listed, w.seeds, w.partial})
-	}
+func TestMethods(t *testing.T) {
+	w := httptest.NewRecorder()
+	newServer(t, Config{}).ServeHTTP(w, httptest.NewRequest(http.MethodPost, query(), nil))
+	require.Equal(t, 405, w.Code)
 }
 
-func TestConcurrentAnnounces(t *testing.T) {
+func TestSetAllowed(t *testing.T) {
 	s := newServer(t, Config{})
+	a, b := strings.Repeat("a", 20), strings.Repeat("b", 20)
+	announced(t, s, "192.0.2.1:1", "info_hash", a)
+	announced(t, s, "192.0.2.1:1", "info_hash", b, "left", "0")
+	announced(t, s, "[2001:db8::1]:1", "info_hash", b)
+	s.SetAllowed([][20]byte{[20]byte([]byte(a))})
+	st := s.Stats()
+	require.Equal(t, []int{1, 1, 1, 0, 0}, []int{st.Swarms, st.Peers, st.IPv4, st.IPv6, st.Seeds}, "what is off the list is forgotten")
+	require.Equal(t, int64(1), s.peers.Load()+s.swarms.Load()-1)
+	require.Empty(t, announced(t, s, "192.0.2.2:1", "info_hash", a).Failure)
+	for _, event := range []string{"started", "stopped"} {
+		require.Equal(t, string(notAllowed), announced(t, s, "192.0.2.1:1", "info_hash", b, "event", event).Failure)
+	}
+	require.Equal(t, string(notAllowed), newUDPPeer(s, "192.0.2.1:1").announce(t, udpAnnounce{hash: 'b', port: 1}).failure)
+	s.SetAllowed([][20]byte{})
+	require.NotEmpty(t, announced(t, s, "192.0.2.1:1", "info_hash", a).Failure)
+	s.SetAllowed(nil)
+	require.Empty(t, announced(t, s, "192.0.2.1:1", "info_hash", b).Failure)
+}
+
+func TestCheck(t *testing.T) {
+	var got *Request
+	s := newServer(t, Config{})
+	s.cfg.Check = func(r *Request) error {
+		got = new(Request)
+		*got = *r
+		s.Stats() // no lock is held
+		switch {
+		case r.Path == "/panic/announce":
+			panic("x")
+		case !strings.HasPrefix(r.Path, "/key/"):
+			return errors.New("no such key" + strings.Repeat("é", 200))
+		}
+		return nil
+	}
+	params := strings.TrimPrefix(query("uploaded", "3", "downloaded", "4", "left", "5", "event", "paused", "key", "0000abcd", "compact", "1"), "/announce?")
+	require.Contains(t, ask(t, s, "192.0.2.1:9", "/key/announce?"+params).Body.String(), "8:interval")
+	want := Request{
+		Transport: HTTP, Path: "/key/announce", Query: params, From: netip.MustParseAddr("192.0.2.1"), Addr: netip.MustParseAddrPort("192.0.2.1:6881"),
+		InfoHash: natHash, PeerID: [20]byte([]byte(strings.Repeat("p", 20))), Key: 0xabcd, Uploaded: 3, Downloaded: 4, Left: 5, PartialSeed: true,
+	}
+	require.Equal(t, want, *got)
+	no := announced(t, s, "192.0.2.1:9").Failure
+	require.True(t, strings.HasPrefix(no, "no such key"))
+	require.LessOrEqual(t, len(no), maxRefusal)
+
+	p := newUDPPeer(s, "192.0.2.1:9")
+	a := udpAnnounce{hash: 'h', id: 'p', left: -6, event: 2, port: 6881, options: "\x02\x05/key/\x02\x0dannounce?b=c%"}
+	require.Empty(t, p.announce(t, a).failure)
+	want.Transport, want.Query, want.Uploaded, want.Downloaded, want.Left = UDP, "b=c%", 8, 7, -6
+	want.Event, want.PartialSeed = tracker.Started, false
+	require.Equal(t, want, *got)
+	a.options = ""
+	require.NotEmpty(t, p.announce(t, a).failure)
+	a.options = "\x02\x0f/panic/announce"
+	require.Equal(t, "internal error", p.announce(t, a).failure)
+
+	require.Contains(t, ask(t, s, "[::ffff:192.0.2.1]:9", "/key/scrape?info_hash="+strings.Repeat("h", 20)).Body.String(), "5:files")
+	require.Equal(t, Request{Transport: HTTP, Path: "/key/scrape", Query: "info_hash=" + strings.Repeat("h", 20), From: netip.MustParseAddr("192.0.2.1"), Scrape: true}, *got)
+	require.Equal(t, 1, s.Stats().Peers)
+}
+
+func TestStats(t *testing.T) {
+	s := newServer(t, Config{})
+	announced(t, s, "192.0.2.1:1", "left", "0")
+	announced(t, s, "192.0.2.1:1", "port", "x")
+	p := newUDPPeer(s, "[2001:db8::1]:1")
+	p.announce(t, udpAnnounce{hash: 'h', left: 1, port: 1})
+	p.announce(t, udpAnnounce{hash: 'i', left: 1, port: 1})
+	p.announce(t, udpAnnounce{hash: 'i', event: 3, port: 1})
+	p.send(nil)
+	require.Equal(t, Stats{
+		Swarms: 2, Peers: 2, IPv4: 1, IPv6: 1, Seeds: 1,
+		HTTP: Requests{Announces: 1, Failures: 1}, UDP: Requests{Announces: 3, Connects: 3, Ignored: 1},
+	}, s.Stats())
+}
+
+// Announces, sweeps, scrapes and new lists at once; the counts stay right.
+func TestConcurrentRequests(t *testing.T) {
+	s := newServer(t, Config{FullScrape: true})
+	lists := [][][20]byte{nil, {[20]byte([]byte(strings.Repeat("a", 20))), [20]byte([]byte(strings.Repeat("b", 20)))}}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
-			for j := range 50 {
-				ask(t, s, fmt.Sprintf("192.0.2.%d:1", i*10+j%10), query("info_hash", strings.Repeat(string(rune('a'+j%5)), 20)))
-				if j%10 == 0 {
+			p := newUDPPeer(s, fmt.Sprintf("[2001:db8::%d]:1", i))
+			id := p.connect(t)
+			for j := range 60 {
+				hash := byte('a' + j%5)
+				announced(t, s, fmt.Sprintf("192.0.2.%d:1", i*10+j%10), "info_hash", strings.Repeat(string(rune(hash)), 20), "left", fmt.Sprint(j%2))
+				p.send(udpAnnounce{hash: hash, left: int64(j % 3), event: uint32(j % 4), port: uint16(1 + j%7), want: -1}.packet(id))
+				switch j % 10 {
+				case 0:
 					s.Stats()
 					ask(t, s, "192.0.2.1:1", "/scrape")
+				case 3:
+					s.sweepAll(s.now() + 4000 + uint32(i*1000+j*100)) // all of them are silent by then
+				case 6:
+					s.SetAllowed(lists[j/10%2])
 				}
 			}
 		})
 	}
 	wg.Wait()
+	checkCounts(t, s)
+}
+
+// checkCounts compares the counters with what is there.
+func checkCounts(t *testing.T, s *Server) {
+	var v4, v6, seeds, swarms int
+	for i := range s.shards {
+		for _, w := range s.shards[i].swarms {
+			swarms++
+			v4 += len(w.v4.records)
+			if w.v6 != nil {
+				v6 += len(w.v6.records)
+			}
+			seeds += w.seeds()
+		}
+	}
 	st := s.Stats()
-	require.Equal(t, 5, st.Swarms)
-	require.Equal(t, int64(st.Peers), s.peers.Load())
-	require.Equal(t, int64(st.Swarms), s.swarms.Load())
+	require.Equal(t, []int{swarms, v4 + v6, v4, v6, seeds}, []int{st.Swarms, st.Peers, st.IPv4, st.IPv6, st.Seeds})
+	require.Equal(t, []int64{int64(swarms), int64(v4 + v6)}, []int64{s.swarms.Load(), s.peers.Load()})
 }
 
-// Our client against our server, over both families of loopback.
-func TestClientAgainstServer(t *testing.T) {
-	for _, addr := range []string{"127.0.0.1:0", "[::1]:0"} {
-		t.Run(addr, func(t *testing.T) {
-			l, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Skip("no such loopback:", err)
+// A day of comings and goings in fake time: nothing grows, nothing is miscounted.
+func TestSweepsBoundMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newServer(t, Config{})
+		most := 0
+		for minute := range 24 * 60 {
+			<-time.After(time.Minute)
+			for i := range 20 {
+				n := minute*20 + i
+				announced(t, s, peerAddr(n), "info_hash", fmt.Sprintf("%019d", n/3)+string([]byte{byte(n / 3)}), "left", fmt.Sprint(n%2), "numwant", "0")
 			}
-			srv := &httptest.Server{Listener: l, Config: &http.Server{Handler: newServer(t, Config{MinInterval: 2 * time.Second})}}
-			srv.Start()
-			defer srv.Close()
-			c := tracker.Client{MinInterval: time.Second}
-			r := tracker.Request{InfoHash: [20]byte{'-', 4}, PeerID: [20]byte{1}, Port: 1001, Left: 5, NumWant: -1, Event: tracker.Started}
-			resp, err := c.Announce(t.Context(), srv.URL+"/announce?pass=key", r)
-			require.NoError(t, err)
-			require.Empty(t, resp.Peers)
-
-			r.PeerID, r.Port, r.Event, r.Left = [20]byte{2}, 1002, tracker.Completed, 0
-			resp, err = c.Announce(t.Context(), srv.URL+"/announce", r)
-			require.NoError(t, err)
-			local := netip.MustParseAddrPort(l.Addr().String()).Addr()
-			require.Equal(t, tracker.Response{
-				Interval: 30 * time.Minute, MinInterval: 2 * time.Second, Complete: 1, Incomplete: 1, Downloaded: 1,
-				Peers: []tracker.Peer{{Addr: netip.AddrPortFrom(local, 1001), Port: 1001}},
-			}, resp)
-
-			r.Port = 1001
-			r.Event = tracker.Stopped
-			resp, err = c.Announce(t.Context(), srv.URL+"/announce", r)
-			require.NoError(t, err)
-			require.Zero(t, resp.Incomplete)
-
-			r.IP = strings.Repeat("x", 10)
-			_, err = c.Announce(t.Context(), srv.URL+"/scrapes", r)
-			require.ErrorIs(t, err, tracker.ErrMalformed, "a scrape is no announce")
-		})
-	}
+			most = max(most, s.Stats().Peers)
+		}
+		require.Less(t, most, 20*60*2)
+		checkCounts(t, s)
+		st := s.Stats()
+		require.Equal(t, uint64(24*60*20), st.Forgotten+uint64(st.Peers))
+	})
 }
 
-func BenchmarkAnnounce(b *testing.B) {
-	for _, peers := range []int{10, 10_000} {
-		b.Run(fmt.Sprintf("peers=%d", peers), func(b *testing.B) {
-			s, err := New(Config{})
-			require.NoError(b, err)
-			a := announce{compact: true, want: 50}
-			for i := range peers {
-				a.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 1)
-				s.announce(&a, time.Now())
-			}
-			b.ReportAllocs()
-			for b.Loop() {
-				body, _ := s.announce(&a, time.Now())
-				if bytes.HasPrefix(body, []byte("d14:")) {
-					b.Fatal("refused")
-				}
-			}
-		})
+// What the package comment says of memory.
+func TestBytesPerPeer(t *testing.T) {
+	s := newServer(t, Config{NoPeerIDs: true})
+	before := heap()
+	a := announce{want4: true, left: 1}
+	var ans answer
+	for i := range 200_000 {
+		hash := i % 20_000
+		a.hash = [20]byte{0: byte(hash >> 8), 1: byte(hash), 19: byte(hash * 7)}
+		a.addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 6881)
+		require.Empty(t, s.announce(&a, 1, &ans))
 	}
+	each := float64(heap()-before) / 200_000
+	t.Logf("%.1f bytes a peer", each)
+	require.Less(t, each, 32.0)
+	require.Equal(t, 200_000, s.Stats().Peers)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }

@@ -4,145 +4,138 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"sync"
-	"time"
 )
 
-const shardCount = 64
+const shardCount = 256
 
-// shard is a part of the torrents, by infohash.
+// shard is a part of the torrents, by infohash. It counts what is in it, so that
+// nobody has to walk through it to know.
 type shard struct {
 	mu     sync.Mutex
 	swarms map[[20]byte]*swarm // guarded by mu, as all in it
-	swept  time.Time
+	swept  uint32              // second of the server's clock
+	random rand.PCG
+
+	ipv4, ipv6, seeds int
+	announces         [transports]uint64
+	forgotten         uint64
 }
 
-func (s *Server) shard(hash [20]byte) *shard { return &s.shards[hash[0]%shardCount] }
+func (s *Server) shard(hash *[20]byte) *shard { return &s.shards[hash[19]] }
 
-// swarm is the peers of one torrent: by address, in no order for drawing from,
-// and in the order in which they were last heard of.
+// swarm is the peers of one torrent.
 type swarm struct {
-	byAddr         map[netip.AddrPort]*peer
-	peers          []*peer
-	oldest, newest *peer
-	seeds, partial int // how many of the peers
-	downloaded     int // completions seen
-	touched        time.Time
+	v4         list[[6]byte]
+	v6         *list[[18]byte] // nil: none yet
+	downloaded uint32          // completions seen
+	due        uint32          // the second from which somebody can have been silent for too long; if empty: from which it is forgotten
 }
 
-type peer struct {
-	addr         netip.AddrPort
-	id           [20]byte
-	seed         bool // has everything
-	partial      bool // has all it wants (BEP 21)
-	heard        time.Time
-	at           int // its place in swarm.peers
-	older, newer *peer
-}
-
-func newSwarm() *swarm { return &swarm{byAddr: make(map[netip.AddrPort]*peer)} }
-
-// put adds a peer, or brings one up to date.
-func (w *swarm) put(addr netip.AddrPort, id [20]byte, seed, partial bool, now time.Time) (p *peer, added bool) {
-	if p = w.byAddr[addr]; p != nil {
-		w.unlink(p)
-		w.count(p, -1)
-	} else {
-		p = &peer{addr: addr, at: len(w.peers)}
-		w.byAddr[addr] = p
-		w.peers = append(w.peers, p)
-		added = true
-	}
-	p.id, p.seed, p.partial, p.heard = id, seed, partial, now
-	w.count(p, 1)
-	if p.older = w.newest; p.older != nil {
-		p.older.newer = p
-	} else {
-		w.oldest = p
-	}
-	w.newest = p
-	return p, added
-}
-
-func (w *swarm) remove(p *peer) {
-	w.unlink(p)
-	w.count(p, -1)
-	delete(w.byAddr, p.addr)
-	end := len(w.peers) - 1
-	w.swap(p.at, end)
-	w.peers[end] = nil
-	w.peers = w.peers[:end]
-}
-
-func (w *swarm) count(p *peer, n int) {
-	if p.seed {
-		w.seeds += n
-	} else if p.partial {
-		w.partial += n
-	}
-}
-
-func (w *swarm) unlink(p *peer) {
-	if p.older != nil {
-		p.older.newer = p.newer
-	} else {
-		w.oldest = p.newer
-	}
-	if p.newer != nil {
-		p.newer.older = p.older
-	} else {
-		w.newest = p.older
-	}
-	p.older, p.newer = nil, nil
-}
-
-func (w *swarm) swap(i, j int) {
-	w.peers[i], w.peers[j] = w.peers[j], w.peers[i]
-	w.peers[i].at, w.peers[j].at = i, j
-}
-
-// expire removes the peers last heard of before a time.
-func (w *swarm) expire(before time.Time) (n int) {
-	for ; w.oldest != nil && w.oldest.heard.Before(before); n++ {
-		w.remove(w.oldest)
+func (w *swarm) seeds() int {
+	n := w.v4.seeds()
+	if w.v6 != nil {
+		n += w.v6.seeds()
 	}
 	return n
 }
 
-// draw appends up to n peers, each choice of that many equally likely, without
-// the asker and without peers that can't be connected to. Seeds have no use for
-// each other, so a seed gets none; it need not see every leech of a huge swarm
-// either, they see it.
-func (w *swarm) draw(dst []*peer, n int, asker netip.AddrPort, askerSeeds bool) []*peer {
-	most := min(len(w.peers), 10*n+100)
-	for i := 0; i < most && n > 0; i++ {
-		w.swap(i, i+rand.IntN(len(w.peers)-i))
-		p := w.peers[i]
-		if p.addr == asker || p.addr.Port() == 0 || askerSeeds && p.seed {
-			continue
-		}
-		dst = append(dst, p)
-		n--
+func (w *swarm) leeches() int {
+	n := int(w.v4.leeches)
+	if w.v6 != nil {
+		n += int(w.v6.leeches)
 	}
-	return dst
+	return n
 }
 
-// expireLocked removes what has gone silent from a swarm. The lock is that of
-// the swarm's shard.
-func (s *Server) expireLocked(w *swarm, now time.Time) {
-	n := w.expire(now.Add(-2 * s.cfg.Interval))
+func (w *swarm) empty() bool {
+	return len(w.v4.records) == 0 && (w.v6 == nil || len(w.v6.records) == 0)
+}
+
+// partial is how many of the leeches have all they want (BEP 21).
+func (w *swarm) partial() int {
+	n := int(w.v4.partial)
+	if w.v6 != nil {
+		n += int(w.v6.partial)
+	}
+	return n
+}
+
+// countLocked adds a swarm's peers to its shard's counts, or takes them off.
+func (sh *shard) countLocked(w *swarm, sign int) {
+	sh.ipv4 += sign * len(w.v4.records)
+	if w.v6 != nil {
+		sh.ipv6 += sign * len(w.v6.records)
+	}
+	sh.seeds += sign * w.seeds()
+}
+
+// expireLocked removes what has gone silent from a swarm.
+//
+// A small swarm is looked through when somebody in it can have been silent for
+// too long, a large one a few dozen times an interval: there, peers may stay a
+// little longer. So the cost of an announce does not grow with the swarm.
+func (s *Server) expireLocked(sh *shard, w *swarm, now uint32) {
+	if int32(now-w.due) < 0 {
+		return
+	}
+	sh.countLocked(w, -1)
+	n, oldest := w.v4.expire(now, s.silence)
+	size := len(w.v4.records)
+	if w.v6 != nil {
+		m, oldest6 := w.v6.expire(now, s.silence)
+		n, oldest = n+m, max(oldest, oldest6)
+		size += len(w.v6.records)
+	}
+	sh.countLocked(w, 1)
+	if size > 0 {
+		w.due = now + 1 + s.silence - oldest
+	}
+	if pause := s.silence / 64; size > 1024 && int32(w.due-now-pause) < 0 {
+		w.due = now + pause
+	}
+	sh.forgotten += uint64(n)
 	s.peers.Add(int64(-n))
-	s.stales.Add(uint64(n))
 }
 
-// sweepLocked removes what has gone silent from a shard, and swarms without
-// peers.
-func (s *Server) sweepLocked(sh *shard, now time.Time) {
+// sweepLocked removes what has gone silent from a shard, and swarms that have
+// long been without peers; until then their count of completions is kept.
+func (s *Server) sweepLocked(sh *shard, now uint32) {
 	sh.swept = now
 	for hash, w := range sh.swarms {
-		s.expireLocked(w, now)
-		if len(w.peers) == 0 && !now.Before(w.touched.Add(2*s.cfg.Interval)) {
+		s.expireLocked(sh, w, now)
+		if w.empty() && int32(now-w.due) >= 0 {
 			delete(sh.swarms, hash)
 			s.swarms.Add(-1)
 		}
 	}
+}
+
+// sweepAll removes what has gone silent everywhere, unless that was done a short
+// while ago; then it returns false.
+func (s *Server) sweepAll(now uint32) bool {
+	last := s.sweptAll.Load()
+	if int32(now-last) <= int32(s.silence/64) || !s.sweptAll.CompareAndSwap(last, now) {
+		return false
+	}
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		s.sweepLocked(sh, now)
+		sh.mu.Unlock()
+	}
+	return true
+}
+
+func key4(a netip.AddrPort) (k [6]byte) {
+	ip := a.Addr().As4()
+	copy(k[:], ip[:])
+	k[4], k[5] = byte(a.Port()>>8), byte(a.Port())
+	return k
+}
+
+func key6(a netip.AddrPort) (k [18]byte) {
+	ip := a.Addr().As16()
+	copy(k[:], ip[:])
+	k[16], k[17] = byte(a.Port()>>8), byte(a.Port())
+	return k
 }

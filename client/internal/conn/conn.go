@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed1734be99/starling/internal/block"
@@ -12,20 +13,20 @@ import (
 	"github.com/seed1734be99/starling/peerwire"
 )
 
-// Limiter is asked before bytes are sent, and told what was read. Reserve
-// takes n bytes, now or in the future, and says how long to wait for them.
-type Limiter interface {
-	Reserve(n int) time.Duration
-}
-
 // Torrent is what connections of one torrent have in common.
 type Torrent struct {
 	Swarm *swarm.Guarded
 	Recv  *block.Pool // read buffers and slabs
 	Send  *block.Pool // runs being sent
 	Data  io.ReaderAt // addresses of the layout; nil before the metadata is known
-	Up    Limiter     // nil: none
-	Down  Limiter
+
+	// Up and Down are the limits that the torrent's connections share: the
+	// torrent's own, then the client's. Upload counts blocks alone, so that
+	// control never waits; download counts every byte.
+	Up, Down [2]*Gate // nil: none
+	Peers    *PeerLimits
+	// ExemptLocal lets connections to a local network pass without these limits.
+	ExemptLocal bool
 
 	// Carry does what a door of the swarm wants done. self is the connection
 	// that the effects came from, or nil.
@@ -54,9 +55,18 @@ type Conn struct {
 	done    chan struct{}
 	once    sync.Once
 	reason  error
-	free    time.Time // when the peer's own rate lets the next run go; the writer's
-	run     int       // blocks sent at once; the writer's
-	writer  func()    // write, as a value made once
+
+	// the writer's; see there
+	writer func()        // write, as a value made once
+	wakes  atomic.Int32  // since the writer began; 0: there is none
+	kick   chan struct{} // holds one: the writer that waits is to look again
+	asked  atomic.Bool   // blocks may be queued
+	run    int           // blocks sent at once
+	credit int           // bytes of blocks that it may send; below zero: sent ahead
+	pace   *Gate         // what the strategy allows this peer; nil: it never said
+
+	up, down       pass
+	ownUp, ownDown Gate // of Torrent.Peers
 
 	parked [parkedSize]byte // what a waiting reader holds
 }
@@ -71,8 +81,12 @@ const LocalMetadata uint8 = 1
 
 // New makes a connection of nc. It does nothing until Run.
 func New(nc net.Conn, t *Torrent) *Conn {
-	c := &Conn{nc: nc, t: t, done: make(chan struct{}), run: firstRun}
+	c := &Conn{nc: nc, t: t, done: make(chan struct{}), kick: make(chan struct{}, 1), run: firstRun}
 	c.writer = c.write
+	if !t.ExemptLocal || !isLocal(c.Addr().Addr()) {
+		c.up.gates = [gatesOfAWay]*Gate{1: &c.ownUp, 2: t.Up[0], 3: t.Up[1]}
+		c.down.gates = [gatesOfAWay]*Gate{1: &c.ownDown, 2: t.Down[0], 3: t.Down[1]}
+	}
 	return c
 }
 
@@ -94,9 +108,13 @@ func RemoteAddr(nc net.Conn) netip.AddrPort {
 
 // Join adds the peer to the swarm.
 func (c *Conn) Join(id swarm.Identity, hello []byte, register func()) error {
+	if c.t.Peers != nil {
+		c.t.Peers.join(c)
+	}
 	var eff swarm.Effects
 	pid, err := c.t.Swarm.Join(id, hello, time.Now(), &eff)
 	if err != nil {
+		c.leaveLimits()
 		c.Close(err)
 		return err
 	}
@@ -126,25 +144,12 @@ func (c *Conn) Run() error {
 	var eff swarm.Effects
 	c.t.Swarm.Leave(c.id, time.Now(), &eff)
 	c.t.Carry(&eff, c)
+	c.leaveLimits()
 	return c.reason
 }
 
-// sleep waits, with neither lock nor buffer held. False: the connection was
-// closed meanwhile.
-func (c *Conn) sleep(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-c.done:
-		return false
+func (c *Conn) leaveLimits() {
+	if c.t.Peers != nil {
+		c.t.Peers.leave(c)
 	}
 }
-
-// StartWriter starts the goroutine that sends what the swarm has for the peer.
-// The swarm asks for it when there is none (Effects.Wake).
-func (c *Conn) StartWriter() { c.t.Go(c.writer) }

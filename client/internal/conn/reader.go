@@ -16,6 +16,7 @@ const (
 	bigSize    = 256 << 10
 	batchSize  = 256 // messages handed over at once
 	smallReads = 8   // reads that did not need a big buffer, until it is given back
+	slack      = 64  // bytes that a read within a limit may have beside a block
 
 	// quietTime is how long a reader keeps a borrowed buffer that nothing comes
 	// into: a peer that stops must not hold memory that others need.
@@ -39,7 +40,8 @@ type reader struct {
 	lent  bool // buf is the pool's
 	small int
 	open  bool // blocks are asked of the peer
-	debt  int  // bytes read that the limit was not told of
+	debt  int  // bytes read that the limits were not told of
+	most  int  // bytes that the next read may have; 0: as many as fit
 	armed bool // a read deadline is set, to notice a peer that stops
 	fresh bool // something was read since
 }
@@ -47,18 +49,23 @@ type reader struct {
 func (c *Conn) read() error {
 	r := &reader{c: c, buf: c.parked[:]}
 	defer r.giveBack()
+	defer func() { c.down.leave(-r.debt) }()
 	for {
 		if !r.gate() {
 			return c.reason
 		}
 		r.arm()
-		k, err := c.nc.Read(r.buf[r.n:])
+		into := r.buf[r.n:]
+		if r.most > 0 && r.most < len(into) {
+			into = into[:r.most]
+		}
+		k, err := c.nc.Read(into)
 		if k == 0 && r.armed && errors.Is(err, os.ErrDeadlineExceeded) {
 			r.quiet()
 			continue
 		}
 		r.fresh = true
-		full := r.n+k == len(r.buf)
+		full := k == len(into)
 		r.n += k
 		r.debt += k
 		if k > 0 {
@@ -109,12 +116,12 @@ func (r *reader) quiet() {
 // short or a limit is reached. False: the connection was closed.
 func (r *reader) gate() bool {
 	c := r.c
-	if c.t.Down != nil && r.debt > 0 {
-		d := c.t.Down.Reserve(r.debt)
-		r.debt = 0
-		if d > 0 && !r.pause(func() bool { return c.sleep(d) }) {
+	if c.down.limited() {
+		if !r.pay() {
 			return false
 		}
+	} else {
+		r.debt, r.most = 0, 0
 	}
 	if !r.open || c.t.Recv.Used() < c.t.Recv.Limit()*3/4 {
 		return true
@@ -123,6 +130,48 @@ func (r *reader) gate() bool {
 		r.giveBack()
 	}
 	return r.waitSlab()
+}
+
+// pay settles with the limits what was read, share by share, and says how much
+// may be read next. It waits between two blocks alone, holding no more than a
+// parked reader: within one, the rest of it is read first. What is left over of
+// a share is paid with the next, so that those in line get the same however
+// much they read at a time.
+func (r *reader) pay() bool {
+	c := r.c
+	for r.debt >= share {
+		if r.n >= parkedSize {
+			r.most = c.limits.Need(r.buf[:r.n]) - r.n
+			return true
+		}
+		n := c.down.take(r.debt)
+		if n == 0 {
+			copy(c.parked[:], r.buf[:r.n])
+			r.giveBack()
+			if !r.pause(func() bool { n = r.await(); return n > 0 }) {
+				return false
+			}
+		}
+		r.debt -= n
+	}
+	atOnce := max(min(c.down.narrowest()/64, bigSize), share)
+	r.most = int(atOnce) + slack - r.debt
+	if r.n > 0 {
+		r.most = max(r.most, c.limits.Need(r.buf[:r.n])-r.n)
+	}
+	return true
+}
+
+// await waits for the limits and returns what they let through; 0: the
+// connection was closed.
+func (r *reader) await() int {
+	c := r.c
+	for c.down.pause(nil, c.done) {
+		if n := c.down.take(r.debt); n > 0 {
+			return n
+		}
+	}
+	return 0
 }
 
 // waitSlab returns when a slab could be had, which may take an eviction.
@@ -170,6 +219,9 @@ func (r *reader) resize(k int, full bool) bool {
 		}
 	default:
 		r.small = 0
+	}
+	if r.most > 0 && r.most <= midSize {
+		want = min(want, midSize)
 	}
 	if want == bigSize && len(r.buf) != bigSize && r.c.t.Recv.Used() > r.c.t.Recv.Limit()/2 {
 		want = midSize

@@ -15,7 +15,6 @@ const (
 	maxRun       = 64 // and the most
 	quickWrite   = 50 * time.Millisecond
 	slowWrite    = 200 * time.Millisecond
-	controlWait  = 100 * time.Millisecond // how long control waits behind a run that waits for its limits
 	writeTimeout = 2 * time.Minute
 	headerSize   = 13
 	blockSize    = 16 << 10
@@ -33,34 +32,130 @@ var writers = sync.Pool{New: func() any { return &writer{headers: make([]byte, 0
 
 var errWriteTimeout = errors.New("the peer did not read for two minutes")
 
-// write sends until the swarm has nothing more for the peer. The swarm sees to
-// it that there is one writer at a time.
+func (w *writer) giveBack() {
+	clear(w.bufs[:cap(w.bufs)])
+	w.vec, w.out.MaxRate = nil, 0
+	writers.Put(w)
+}
+
+// StartWriter lets what the swarm has for the peer be sent: it starts the
+// goroutine for that, or wakes it where it waits for a limit. The swarm asks
+// for it when it has something and no writer is about to look (Effects.Wake).
+func (c *Conn) StartWriter() {
+	if c.wakes.Add(1) == 1 {
+		c.t.Go(c.writer)
+		return
+	}
+	select {
+	case c.kick <- struct{}{}:
+	default:
+	}
+}
+
+// write is the writer's goroutine: there is one at a time, and none when there
+// is nothing to send.
 func (c *Conn) write() {
-	w := writers.Get().(*writer)
-	defer func() {
-		clear(w.bufs[:cap(w.bufs)])
-		w.vec, w.out.MaxRate = nil, 0
-		writers.Put(w)
-	}()
-	for c.t.Swarm.Fill(c.id, time.Now(), c.most(w.out.MaxRate), &w.out) {
-		if err := c.send(w); err != nil {
-			c.Close(err)
+	for {
+		n := c.wakes.Load()
+		if !c.drain() || c.wakes.CompareAndSwap(n, 0) {
 			return
 		}
 	}
+}
+
+// drain sends until the swarm has nothing more for the peer. False: the
+// connection was closed.
+//
+// Blocks are paid for before they leave the swarm's queue, so that a cancel or
+// a choke finds them there while the writer waits for a limit. It waits behind a
+// Fill of no blocks that had nothing: the swarm takes it for gone then, and
+// wakes it for every control message.
+func (c *Conn) drain() bool {
+	w := writers.Get().(*writer)
+	defer func() {
+		w.giveBack()
+		c.up.leave(c.credit)
+		c.credit = 0
+	}()
+	for {
+		limited := c.up.limited()
+		most := c.most(limited)
+		if limited && most > 0 {
+			c.asked.Store(false)
+		}
+		some := c.t.Swarm.Fill(c.id, time.Now(), most, &w.out)
+		c.setPace(w.out.MaxRate)
+		switch {
+		case some:
+			if len(w.out.Run) > 0 {
+				c.asked.Store(true)
+			}
+			if limited {
+				c.credit -= w.out.Bytes
+			}
+			if err := c.send(w); err != nil {
+				c.Close(err)
+				return false
+			}
+		case most > 0:
+			return true
+		default:
+			w.giveBack()
+			ok := c.up.pause(c.kick, c.done)
+			w = writers.Get().(*writer)
+			if !ok {
+				return false
+			}
+		}
+	}
+}
+
+// most is how many blocks the next run may have. With limits, that is what was
+// paid for; 0: there may be some queued, and a limit has to be waited for.
+//
+// When nobody has asked for a block it is one, since only such a Fill can end
+// the writer. If one was asked for just then, it goes ahead of its payment.
+func (c *Conn) most(limited bool) int {
+	if !limited {
+		if c.up.queued { // the limit is gone since
+			c.up.leave(0)
+		}
+		c.credit = 0
+		return c.run
+	}
+	for c.credit <= 0 && c.asked.Load() {
+		n := c.up.take(c.run*blockSize - c.credit)
+		if n == 0 {
+			break
+		}
+		c.credit += n
+	}
+	switch {
+	case c.credit > 0:
+		return min(c.run, max(c.credit/blockSize, 1))
+	case c.asked.Load():
+		return 0
+	default:
+		return 1
+	}
+}
+
+// setPace follows the strategy's limit for this peer; 0 is none.
+func (c *Conn) setPace(rate int64) {
+	if c.pace == nil {
+		if rate <= 0 {
+			return
+		}
+		c.pace = new(Gate)
+		c.up.gates[0] = c.pace
+	}
+	c.pace.Set(rate)
 }
 
 // send writes one Out: control, then the run with a header before each block.
 func (c *Conn) send(w *writer) error {
 	w.bufs, w.headers = w.bufs[:0], w.headers[:0]
 	n := w.out.Bytes
-	waited := c.pace(n, w.out.MaxRate)
-	if c.t.Up != nil && n > 0 {
-		waited = max(waited, c.t.Up.Reserve(n))
-	}
-	if err := c.delay(w, waited); err != nil {
-		return err
-	}
 	if len(w.out.Control) > 0 {
 		w.bufs = append(w.bufs, w.out.Control)
 	}
@@ -78,6 +173,7 @@ func (c *Conn) send(w *writer) error {
 	defer c.t.Send.Put(buf)
 	if _, err := c.t.Data.ReadAt(buf, w.out.Addr); err != nil {
 		c.t.Fault(err)
+		c.credit += n
 		return c.rejectRun(w)
 	}
 	rest := buf
@@ -93,58 +189,12 @@ func (c *Conn) send(w *writer) error {
 	}
 	c.t.Swarm.Sent(c.id, time.Now(), int64(n))
 	switch {
-	case waited+took < quickWrite:
+	case took < quickWrite:
 		c.run = min(c.run*2, maxRun)
-	case waited+took > slowWrite:
+	case took > slowWrite:
 		c.run = max(c.run/2, 1)
 	}
 	return nil
-}
-
-// pace returns how long to wait until n bytes may be sent at rate, this peer's
-// own; 0 is no limit.
-func (c *Conn) pace(n int, rate int64) time.Duration {
-	if rate <= 0 || n == 0 {
-		return 0
-	}
-	now := time.Now()
-	wait := max(c.free.Sub(now), 0)
-	c.free = now.Add(wait + time.Duration(int64(n)*int64(time.Second)/rate))
-	return wait
-}
-
-// delay lets d pass before the run is sent. Control does not wait with it: our
-// requests among it would come late, and a low limit on what we send would be
-// one on what we get.
-func (c *Conn) delay(w *writer, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	for until := time.Now().Add(d); ; c.t.Swarm.Control(c.id, time.Now(), &w.out) {
-		if len(w.out.Control) > 0 {
-			w.bufs = append(w.bufs[:0], w.out.Control)
-			if _, err := c.flush(w); err != nil {
-				return err
-			}
-			w.bufs, w.out.Control = w.bufs[:0], w.out.Control[:0]
-		}
-		left := time.Until(until)
-		if left <= 0 {
-			return nil
-		}
-		if !c.sleep(min(left, controlWait)) {
-			return c.reason
-		}
-	}
-}
-
-// most is how many blocks the next run may have: a tenth of a second's worth
-// where the peer has a rate of its own.
-func (c *Conn) most(rate int64) int {
-	if rate <= 0 {
-		return c.run
-	}
-	return min(c.run, max(int(rate/10/blockSize), 1))
 }
 
 // flush writes w.bufs with one vectored write.

@@ -205,6 +205,13 @@ func (c *Candidates) OnlyOf(o Origin) {
 	c.drop(func(k *candidate) bool { return k.Origin != o })
 }
 
+// Clear forgets all addresses.
+func (c *Candidates) Clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.list, c.by = nil, nil
+}
+
 // Ban never gives the address out again.
 func (c *Candidates) Ban(a netip.Addr) {
 	c.mu.Lock()

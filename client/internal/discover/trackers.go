@@ -1,7 +1,6 @@
 package discover
 
 import (
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -15,9 +14,9 @@ type Trackers struct {
 	s  *tracker.Schedule
 }
 
-// NewTrackers returns the schedule of these tiers; nothing is due before Start.
-func NewTrackers(tiers [][]string, rnd *rand.Rand) *Trackers {
-	return &Trackers{s: tracker.NewSchedule(tiers, rnd)}
+// NewTrackers returns a schedule; nothing is due before Start.
+func NewTrackers(cfg tracker.ScheduleConfig) *Trackers {
+	return &Trackers{s: tracker.NewSchedule(cfg)}
 }
 
 // Start begins a session; complete: all data is there already.
@@ -55,6 +54,21 @@ func (t *Trackers) Add(now time.Time, tiers [][]string) {
 	t.s.AddTrackers(now, tiers)
 }
 
+// SetPrivate uses one tracker at a time from now on (BEP 27).
+func (t *Trackers) SetPrivate(now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.s.SetPrivate(now)
+}
+
+// Peek returns the tracker of what Next would hand out, or when there may be
+// something.
+func (t *Trackers) Peek(now time.Time) (announceURL string, ok bool, wake time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.s.Peek(now)
+}
+
 // Next returns an announce to be made, or when there may be one.
 func (t *Trackers) Next(now time.Time) (tracker.Due, bool, time.Time) {
 	t.mu.Lock()
@@ -62,11 +76,18 @@ func (t *Trackers) Next(now time.Time) (tracker.Due, bool, time.Time) {
 	return t.s.Next(now)
 }
 
-// Done reports how an announce ended.
-func (t *Trackers) Done(d tracker.Due, now time.Time, r *tracker.Response, err error) {
+// Done reports how an announce ended, and says what to do with the answer.
+func (t *Trackers) Done(d tracker.Due, now time.Time, r *tracker.Response, err error) tracker.Outcome {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.s.Done(d, now, r, err)
+	return t.s.Done(d, now, r, err)
+}
+
+// Scraped records what a scrape of one of the trackers told.
+func (t *Trackers) Scraped(announceURL string, seeders, leechers, downloaded int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.s.Scraped(announceURL, seeders, leechers, downloaded)
 }
 
 // Status returns a snapshot of each tracker.
