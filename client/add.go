@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/seed1734be99/starling/choke"
 	"github.com/seed1734be99/starling/metainfo"
@@ -93,7 +94,7 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 	for _, k := range keys(n.hashes) {
 		if t := c.torrents[k]; t != nil {
 			c.mu.Unlock()
-			t.merge(n.tiers, spec.Peers)
+			merge(t, n.tiers, spec.Peers)
 			if err := t.life.learn(n.info, n.raw); err != nil {
 				t.c.cfg.Logger.Info("metadata of a torrent that exists", "torrent", t.Name(), "error", err)
 			}
@@ -113,6 +114,15 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 	}
 	t.AddPeers(spec.Peers...)
 	return t, nil
+}
+
+// merge takes more trackers and peers for a torrent that is added again.
+func merge(t *Torrent, tiers [][]string, peers []string) {
+	if !t.c.cfg.Trackers.Off {
+		t.trackers.schedule.Add(time.Now(), tiers)
+	}
+	t.AddPeers(peers...)
+	t.poke()
 }
 
 // news is what a spec names.

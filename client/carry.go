@@ -67,10 +67,10 @@ func (t *Torrent) happened(ev *swarm.Event) {
 }
 
 // readFault is called when data that we have can't be read to be sent.
-func (t *Torrent) readFault(err error) {
+func (l *life) readFault(err error) {
 	var eff swarm.Effects
-	t.g.Fault(err, &eff)
-	t.carry(&eff, nil)
+	l.t.g.Fault(err, &eff)
+	l.t.carry(&eff, nil)
 }
 
 // diskSource is a torrent as the disk workers see it.

@@ -66,7 +66,7 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.limits.slots.total(0),
 	})
 	t.env = conn.Torrent{
-		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.readFault, Go: t.group.Go,
+		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.life.readFault, Go: t.group.Go,
 	}
 	t.limitConns()
 	t.clock.run = t.tick
@@ -219,11 +219,3 @@ func (t *Torrent) AddPeers(addresses ...string) {
 	t.peers.add(addresses, discover.OriginManual)
 }
 
-// merge takes more trackers and peers for a torrent that is added again.
-func (t *Torrent) merge(tiers [][]string, peers []string) {
-	if !t.c.cfg.Trackers.Off {
-		t.trackers.schedule.Add(time.Now(), tiers)
-	}
-	t.AddPeers(peers...)
-	t.poke()
-}

@@ -17,9 +17,12 @@ type fastState struct {
 
 func (f *fastState) granted(i uint32) bool { return slices.Contains(f.allowedToThem, i) }
 
+// allowed reports whether the peer serves piece i while it chokes us.
+func (f *fastState) allowed(i uint32) bool { return slices.Contains(f.allowedToUs, i) }
+
 // allow notes that the peer serves piece i while it chokes us.
 func (f *fastState) allow(i uint32) {
-	if len(f.allowedToUs) < maxAllowedFast && !slices.Contains(f.allowedToUs, i) {
+	if len(f.allowedToUs) < maxAllowedFast && !f.allowed(i) {
 		f.allowedToUs = append(f.allowedToUs, i)
 	}
 }

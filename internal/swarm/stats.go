@@ -21,6 +21,7 @@ type Stats struct {
 	Interested       int   // peers that want something, and are no seeds
 	Checked, ToCheck int   // pieces, while checking
 	MetadataSize     int64
+	Dry              bool // nothing is asked for until memory comes back
 }
 
 func (s *Swarm) stats(at stamp) Stats {
@@ -29,6 +30,7 @@ func (s *Swarm) stats(at stamp) Stats {
 		DownRate: s.receiving.rate.Rate(at, shortRate), UpRate: s.sending.rate.Rate(at, shortRate),
 		MetadataSize: int64(len(s.metadata.raw)),
 	}
+	st.Dry = s.asking.dry
 	if s.layout != nil {
 		st.Known = true
 		st.Pieces, st.NumHave = s.layout.NumPieces(), s.picker.NumHave()

@@ -89,6 +89,45 @@ func TestC8_ControlPassesLimits(t *testing.T) {
 	})
 }
 
+// TestC8_OneBlockAtATime: who asks for the next block when it has the last waits
+// for the limit as everybody does.
+func TestC8_OneBlockAtATime(t *testing.T) {
+	data := random(1 << 20)
+	synctest.Test(t, func(t *testing.T) {
+		r, g, c, peer, ended := limitedSeed(t, data)
+		from := time.Now()
+		for i := range 4 {
+			_, err := peer.Write(stream(request(0, i)))
+			require.NoError(t, err)
+			_, err = peer.await(peerwire.MsgPiece)
+			require.NoError(t, err)
+			require.InDelta(t, 10*i, time.Since(from).Seconds(), 0.1)
+			synctest.Wait()
+		}
+		time.Sleep(15 * time.Second)
+		require.Zero(t, c.wakes.Load(), "the writer has gone")
+		var other pass // takes all there is
+		other.gates[0] = g
+		other.take(share)
+		sent := r.stats().Counters.Uploaded
+		_, err := peer.Write(stream(request(0, 5)))
+		require.NoError(t, err)
+		time.Sleep(time.Second)
+		require.Equal(t, sent, r.stats().Counters.Uploaded, "not ahead of its payment")
+		from = time.Now()
+		_, err = peer.Write(stream(cancelOf(request(0, 5))))
+		require.NoError(t, err)
+		m, err := peer.next()
+		require.NoError(t, err)
+		require.Equal(t, peerwire.MsgReject, m.ID)
+		require.Zero(t, time.Since(from))
+		go io.Copy(io.Discard, peer.in)
+		time.Sleep(time.Minute)
+		require.Zero(t, c.wakes.Load())
+		gone(t, r, g, peer, ended)
+	})
+}
+
 // TestC8_CancelAndChokeWhileWaiting: what waits for a limit is still in the
 // queue, so a cancel and a choke take it out, and what it would have cost is
 // there for others.

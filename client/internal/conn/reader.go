@@ -302,10 +302,23 @@ func (r *reader) decode(buf []byte) (used int, err error) {
 	}
 }
 
+// asks reports whether there is a request among msgs.
+func asks(msgs []peerwire.Message) bool {
+	for i := range msgs {
+		if msgs[i].ID == peerwire.MsgRequest {
+			return true
+		}
+	}
+	return false
+}
+
 // handle gives messages to the swarm, copies the blocks that it claims, and
 // waits for memory where it must.
 func (r *reader) handle(b *batch, msgs []peerwire.Message) error {
 	c := r.c
+	if !c.asked.Load() && asks(msgs) {
+		c.asked.Store(true) // before the swarm wakes the writer
+	}
 	for {
 		b.step.Reset()
 		k, err := c.t.Swarm.Batch(c.id, time.Now(), msgs, &b.step)
