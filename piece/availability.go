@@ -14,7 +14,9 @@ import (
 // large that sorting is cheaper than moving (stale).
 type availability struct {
 	n      int
+	peers  int // without seeds
 	seeds  int
+	had    int       // pieces that we have
 	counts []int32   // peers, without seeds; nil as long as nobody has a piece
 	fresh  *Bitfield // the untouched pieces: needed and not begun
 	rarity ranking
@@ -23,6 +25,9 @@ type availability struct {
 	age    uint64 // raised when a piece becomes rarer, or untouched again
 
 	shortlists *[shortlists]shortlist // nil until one is made; may be lost
+
+	rule  *ruled // another order than rarest first; nil: none
+	fault error  // why there is none
 }
 
 func newAvailability(n int) availability {
@@ -45,7 +50,11 @@ func (v *availability) add(i int) {
 		v.counts = make([]int32, v.n)
 	}
 	v.counts[i]++
-	if !v.stale && v.fresh.Has(i) {
+	switch {
+	case v.stale:
+	case v.rule != nil:
+		v.rule.update(v, i)
+	case v.fresh.Has(i):
 		v.rarity.up(int32(i), v.counts[i])
 	}
 }
@@ -57,9 +66,44 @@ func (v *availability) sub(i int) {
 	}
 	v.counts[i]--
 	v.age++
-	if !v.stale && v.fresh.Has(i) {
+	switch {
+	case v.stale:
+	case v.rule != nil:
+		v.rule.update(v, i)
+	case v.fresh.Has(i):
 		v.rarity.down(int32(i), v.counts[i]+2)
 	}
+}
+
+// addSeeds counts one seed more or less.
+func (v *availability) addSeeds(delta int) {
+	v.seeds = max(v.seeds+delta, 0)
+	if v.rule != nil && v.rule.bySeeds() {
+		v.stale = true
+	}
+}
+
+// setHad notes that piece i is had, or lost again, and how many are had.
+func (v *availability) setHad(i int, on bool, n int) {
+	if r := v.rule; r != nil {
+		v.stale = v.stale || v.had == 0 || n == 0
+		r.finish.had(i, r.sizes, on, func(from, to int) {
+			v.stale = v.stale || to-from > v.n/64
+			for i := from; i < to && !v.stale; i++ {
+				r.update(v, i)
+			}
+		})
+	}
+	v.had = n
+}
+
+// place is where piece i stands in the order, lower is sooner: its rarity, or
+// its key without the ties.
+func (v *availability) place(i int) uint64 {
+	if v.rule != nil {
+		return v.rule.keys[i] >> tieBits
+	}
+	return uint64(v.count(i))
 }
 
 // addAll counts a peer with the pieces has (delta 1) or without them (-1).
@@ -109,6 +153,10 @@ func (v *availability) setFresh(i int, on bool) {
 	if v.fresh.Has(i) == on {
 		return
 	}
+	if v.rule != nil {
+		v.setFreshRuled(i, on)
+		return
+	}
 	rank := v.count(i) + 1
 	if !v.stale {
 		if v.steps += int(rank); v.steps > 4*v.n {
@@ -129,12 +177,30 @@ func (v *availability) setFresh(i int, on bool) {
 	}
 }
 
+// setFreshRuled is setFresh in another order.
+func (v *availability) setFreshRuled(i int, on bool) {
+	if on {
+		v.age++
+		v.fresh.Set(i)
+	} else {
+		v.fresh.Clear(i)
+	}
+	if !v.stale {
+		v.rule.placed(v, i)
+	}
+}
+
 // sorted brings the order up to date.
 func (v *availability) sorted() *ranking {
 	if !v.stale {
 		return &v.rarity
 	}
 	v.stale, v.steps = false, 0
+	if v.rule != nil {
+		v.age++
+		v.rule.build(v)
+		return nil
+	}
 	if v.counts == nil {
 		v.rarity.build(v.n, 1, func(i int) int32 {
 			if v.fresh.Has(i) {
@@ -158,7 +224,12 @@ func (v *availability) sorted() *ranking {
 }
 
 // forget frees the order, for a torrent that needs nothing.
-func (v *availability) forget() { v.rarity, v.stale, v.shortlists = ranking{}, true, nil }
+func (v *availability) forget() {
+	v.rarity, v.stale, v.shortlists = ranking{}, true, nil
+	if v.rule != nil {
+		v.rule.forget()
+	}
+}
 
 // common calls yield with the untouched pieces in has (nil: all), 64 at a time
 // and not where there are none, until it returns false: bit k of w stands for

@@ -3,6 +3,7 @@ package piece
 import (
 	"fmt"
 	"testing"
+	"time"
 )
 
 // crowd is a torrent with peers of all kinds: seeds, peers with half, with few.
@@ -30,44 +31,79 @@ func crowd(pieces, peers int) (*Picker, []*Asker) {
 	return p, askers
 }
 
-// BenchmarkPick is a block's way through the picker: chosen, received, and its
+// benchmarkPick is a block's way through the picker: chosen, received, and its
 // piece had; an operation is a block. Every asker has a pipeline of 32.
+func benchmarkPick(b *testing.B, pieces, peers, n int, setUp func(o Order)) {
+	p, askers := crowd(pieces, peers)
+	setUp(p.Order())
+	queues := make([][]Block, len(askers))
+	for k, a := range askers {
+		queues[k] = p.Next(a, 32, nil)
+		a.Rate = int64(k+1) << 14
+	}
+	dst := make([]Block, 0, n)
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done, k := 0, 0; done < b.N; k = (k + 1) % len(askers) {
+		a, q := askers[k], queues[k]
+		for _, bl := range q[:min(n, len(q))] {
+			p.Receive(a.ID, bl)
+			if i := int(bl.Piece); p.Complete(i) {
+				p.SetHave(i)
+				p.AddHave(i)
+			}
+		}
+		rest := copy(q, q[min(n, len(q)):])
+		a.Open = rest
+		dst = p.Next(a, n, dst[:0])
+		queues[k] = append(q[:rest], dst...)
+		done += n
+		if p.NumNeeded() < pieces/10 {
+			b.StopTimer()
+			for i := 1; i < pieces; i++ {
+				p.ClearHave(i)
+			}
+			b.StartTimer()
+		}
+	}
+}
+
 func BenchmarkPick(b *testing.B) {
-	for _, size := range []struct{ pieces, peers int }{{1000, 50}, {100000, 200}} {
+	for _, size := range []struct{ pieces, peers int }{{1000, 50}, {10000, 100}, {100000, 200}, {1000000, 200}} {
 		for _, n := range []int{1, 16} {
-			b.Run(fmt.Sprintf("pieces=%d/peers=%d/n=%d", size.pieces, size.peers, n), func(b *testing.B) {
-				p, askers := crowd(size.pieces, size.peers)
-				queues := make([][]Block, len(askers))
-				for k, a := range askers {
-					queues[k] = p.Next(a, 32, nil)
-				}
-				dst := make([]Block, 0, n)
-				b.ReportAllocs()
-				b.ResetTimer()
-				for done, k := 0, 0; done < b.N; k = (k + 1) % len(askers) {
-					a, q := askers[k], queues[k]
-					for _, bl := range q[:min(n, len(q))] {
-						p.Receive(a.ID, bl)
-						if i := int(bl.Piece); p.Complete(i) {
-							p.SetHave(i)
-							p.AddHave(i)
-						}
-					}
-					rest := copy(q, q[min(n, len(q)):])
-					dst = p.Next(a, n, dst[:0])
-					queues[k] = append(q[:rest], dst...)
-					done += n
-					if p.NumNeeded() < size.pieces/10 {
-						b.StopTimer()
-						for i := 1; i < size.pieces; i++ {
-							p.ClearHave(i)
-						}
-						b.StartTimer()
-					}
-				}
+			b.Run(fmt.Sprintf("pieces=%d/peers=%d/n=%d/rule=rarest", size.pieces, size.peers, n), func(b *testing.B) {
+				benchmarkPick(b, size.pieces, size.peers, n, func(Order) {})
 			})
 		}
 	}
+	for _, r := range rules {
+		b.Run("pieces=100000/peers=200/n=1/rule="+r.name, func(b *testing.B) {
+			benchmarkPick(b, 100000, 200, 1, r.setUp)
+		})
+	}
+}
+
+// rules are other orders than rarest first, at 100,000 pieces.
+var rules = []struct {
+	name  string
+	setUp func(o Order)
+}{
+	{"priorities", func(o Order) {
+		o.SetPriority(20000, 30000, 6)
+		o.SetPriority(60000, 80000, 2)
+	}},
+	{"order", func(o Order) { o.SetStrategy(InOrder{}) }},
+	{"random", func(o Order) { o.SetStrategy(RandomOrder{}) }},
+	{"finish", func(o Order) {
+		o.SetFinish(FinishLog, []File{{0, 50000, 64 * BlockSize, 50000 * 64 * BlockSize}, {50000, 100000, 64 * BlockSize, 50000 * 64 * BlockSize}})
+	}},
+	{"deadlines", func(o Order) {
+		window := make([]Deadline, 64)
+		for k := range window {
+			window[k] = Deadline{1000 + k, time.Duration(k+1) * time.Hour}
+		}
+		o.SetDeadlines(window)
+	}},
 }
 
 // BenchmarkEndgame is a block received in the endgame and the next chosen,
@@ -120,13 +156,14 @@ func BenchmarkBarren(b *testing.B) {
 }
 
 func BenchmarkHave(b *testing.B) {
-	b.Run("pieces=100000/peers=200", func(b *testing.B) {
-		p, askers := crowd(100000, 200)
+	have := func(b *testing.B, pieces int, setUp func(o Order)) {
+		p, askers := crowd(pieces, 200)
+		setUp(p.Order())
 		p.Next(askers[0], 1, nil)
 		rnd := newRand(2)
 		which := make([]int, 1<<16)
 		for k := range which {
-			which[k] = rnd.IntN(100000)
+			which[k] = rnd.IntN(pieces)
 		}
 		b.ReportAllocs()
 		for k := 0; b.Loop(); k++ {
@@ -137,43 +174,65 @@ func BenchmarkHave(b *testing.B) {
 				p.DropHave(i)
 			}
 		}
+	}
+	for _, pieces := range []int{1000, 10000, 100000, 1000000} {
+		b.Run(fmt.Sprintf("pieces=%d/peers=200/rule=rarest", pieces), func(b *testing.B) { have(b, pieces, func(Order) {}) })
+	}
+	for _, r := range rules[:3] {
+		b.Run("pieces=100000/peers=200/rule="+r.name, func(b *testing.B) { have(b, 100000, r.setUp) })
+	}
+}
+
+// BenchmarkPriority is a file's priority changed, and the order computed anew.
+func BenchmarkPriority(b *testing.B) {
+	const pieces = 100000
+	b.Run(fmt.Sprintf("pieces=%d/peers=200", pieces), func(b *testing.B) {
+		p, _ := crowd(pieces, 200)
+		b.ReportAllocs()
+		for k := 0; b.Loop(); k++ {
+			p.Order().SetPriority(10000, 60000, 1+uint8(k%7))
+			p.avail.sorted()
+		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pieces, "ns/piece")
 	})
 }
 
-// BenchmarkPeerJoin is a peer coming and going; rank=sorted with a pick behind
+// BenchmarkPeerJoin is a peer coming and going; order=sorted with a pick behind
 // each, which sorts the pieces anew.
 func BenchmarkPeerJoin(b *testing.B) {
-	const pieces = 100000
-	for _, sorted := range []bool{false, true} {
-		name := "counted"
-		if sorted {
-			name = "sorted"
+	join := func(b *testing.B, pieces, share int, sorted bool, setUp func(o Order)) {
+		p, _ := crowd(pieces, 200)
+		setUp(p.Order())
+		rnd := newRand(3)
+		has := NewBitfield(pieces)
+		for i := range pieces {
+			if rnd.IntN(100) < share {
+				has.Set(i)
+			}
 		}
-		for _, share := range []int{50, 100} {
-			b.Run(fmt.Sprintf("pieces=%d/peers=200/has=%d%%/order=%s", pieces, share, name), func(b *testing.B) {
-				p, _ := crowd(pieces, 200)
-				rnd := newRand(3)
-				has := NewBitfield(pieces)
-				for i := range pieces {
-					if rnd.IntN(100) < share {
-						has.Set(i)
-					}
-				}
-				b.ReportAllocs()
-				for b.Loop() {
-					p.AddPeer(has)
-					if sorted {
-						p.avail.sorted()
-					}
-					p.RemovePeer(has)
-					if sorted {
-						p.avail.sorted()
-					}
-				}
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2/pieces, "ns/piece")
-			})
+		b.ReportAllocs()
+		for b.Loop() {
+			p.AddPeer(has)
+			if sorted {
+				p.avail.sorted()
+			}
+			p.RemovePeer(has)
+			if sorted {
+				p.avail.sorted()
+			}
 		}
+		b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/2/float64(pieces), "ns/piece")
 	}
+	for _, pieces := range []int{1000, 10000, 100000, 1000000} {
+		b.Run(fmt.Sprintf("pieces=%d/peers=200/has=50%%/order=counted", pieces), func(b *testing.B) {
+			join(b, pieces, 50, false, func(Order) {})
+		})
+	}
+	b.Run("pieces=100000/peers=200/has=100%/order=counted", func(b *testing.B) { join(b, 100000, 100, false, func(Order) {}) })
+	b.Run("pieces=100000/peers=200/has=50%/order=sorted", func(b *testing.B) { join(b, 100000, 50, true, func(Order) {}) })
+	b.Run("pieces=100000/peers=200/has=50%/order=sorted/rule=priorities", func(b *testing.B) {
+		join(b, 100000, 50, true, rules[0].setUp)
+	})
 }
 
 // BenchmarkNew is a torrent opened and its first block chosen.

@@ -47,6 +47,9 @@ func (v *availability) check() error {
 	if v.stale {
 		return nil
 	}
+	if v.rule != nil {
+		return v.rule.check(v)
+	}
 	return v.rarity.check(func(i int) int32 {
 		if v.fresh.Has(i) {
 			return v.count(i) + 1
@@ -55,16 +58,30 @@ func (v *availability) check() error {
 	})
 }
 
+func (r *ruled) check(v *availability) error {
+	for i, key := range r.keys {
+		if want := r.key(v, i); r.strategy == nil && key != want {
+			return fmt.Errorf("key of piece %d: %x, kept %x", i, want, key)
+		}
+	}
+	for k := r.width - 1; k >= 1; k-- {
+		if w := r.winner(v, k); w != r.tree[k] {
+			return fmt.Errorf("winner at %d: %d, kept %d", k, w, r.tree[k])
+		}
+	}
+	return nil
+}
+
 func (ps *partials) check(p *Picker) error {
-	listed, dropped, extra := 0, 0, 0
+	listed, dropped, extra := 0, [open + 1]int{}, 0
 	for l, in := range ps.in {
 		listed += len(in)
 		for at, pt := range in {
 			if ps.begun[pt.piece] != pt || pt.in != list(l) || int(pt.at) != at || pt.wanted != p.wanted.Has(int(pt.piece)) {
 				return fmt.Errorf("partial %d is lost", pt.piece)
 			}
-			if pt.dropped && pt.in == open {
-				dropped++
+			if pt.dropped && pt.in <= open {
+				dropped[l]++
 			}
 			var missing, free, loose int32
 			for k := range pt.state {
@@ -100,6 +117,8 @@ func (ps *partials) check(p *Picker) error {
 				want = shelved
 			case missing == 0:
 				want = whole
+			case free+loose > 0 && pt.bySeed:
+				want = seeded
 			case free+loose > 0:
 				want = open
 			}

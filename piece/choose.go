@@ -1,65 +1,5 @@
 package piece
 
-import "slices"
-
-// Asker is the peer that blocks are chosen for.
-type Asker struct {
-	ID PeerID
-	// Has is what the peer has, as AddPeer and AddHave told it, always under
-	// the same ID; nil: everything. It is read during the call only.
-	Has *Bitfield
-	// Only, when it is not nil, limits the choice to these pieces: those
-	// allowed fast, while the peer chokes us (BEP 6). It should be short.
-	Only []uint32
-	// Slow marks a peer that is snubbing us. It is given blocks that nobody
-	// else is asked for, from the end of the piece with most to do or of the
-	// most common piece, and they may be asked of one other peer at any time.
-	Slow bool
-	// Duplicates bounds the blocks of one call that others are asked for too
-	// (the endgame). 0: as many as are asked for; negative: none.
-	Duplicates int
-}
-
-// has tells whether the peer has piece i.
-func (a *Asker) has(i int) bool { return a.Has == nil || a.Has.Has(i) }
-
-// may tells whether the peer may be asked for piece i.
-func (a *Asker) may(i int) bool {
-	return a.has(i) && (a.Only == nil || slices.Contains(a.Only, uint32(i)))
-}
-
-// cursors is how many askers the place they stopped at is remembered of. Who
-// is forgotten only begins another run.
-const cursors = 256
-
-// cursor is where an asker stopped.
-type cursor struct {
-	id        PeerID
-	pt        *partial // may be another piece by now
-	piece     int32
-	next, end int32  // the rest of its run
-	barren    uint64 // nothing to choose in the endgame at this count of news
-}
-
-// cursor is the place for id's cursor; another's may be in it.
-func (ps *partials) cursor(id PeerID) *cursor {
-	if ps.cursors == nil {
-		ps.cursors = new([cursors]cursor)
-	}
-	return &ps.cursors[hash(id)>>56]
-}
-
-// hash spreads ids over tables, by the high bits.
-func hash(id PeerID) uint64 { return uint64(id) * 0x9e3779b97f4a7c15 }
-
-// at is the partial id stopped at, nil when that is not known or over.
-func (c *cursor) at(id PeerID) *partial {
-	if c.id == id && c.pt != nil && c.pt.piece == c.piece {
-		return c.pt
-	}
-	return nil
-}
-
 // Next chooses up to n blocks to ask a for, appends them to dst and notes the
 // requests. It allocates nothing, given room in dst, but for the growth of
 // tables that are used again. A block is never given twice to one asker, as
@@ -71,97 +11,192 @@ func (p *Picker) Next(a *Asker, n int, dst []Block) []Block {
 	if n <= 0 || p.needed == 0 {
 		return dst
 	}
-	want := len(dst) + n
+	if p.avail.rule != nil {
+		p.avail.sorted()
+	}
+	c := choice{p: p, cur: p.parts.meet(a)}
+	had, want, again := len(dst), len(dst)+n, 0
+	if len(p.due.list) > 0 {
+		dst, again = c.urgent(a, want, dst)
+	}
 	for len(dst) < want {
-		pt := p.partial(a)
+		pt := c.partial(a, a.Open == 0 && len(dst) == had)
 		if pt == nil {
 			break
 		}
 		before := len(dst)
-		if dst = p.take(pt, a, want, dst); len(dst) == before {
+		if dst = c.take(pt, a, want, dst); len(dst) == before {
 			break
 		}
 	}
 	if a.Duplicates != 0 {
-		want = min(want, len(dst)+a.Duplicates)
+		want = min(want, len(dst)+max(a.Duplicates-again, 0))
 	}
-	if len(dst) < want && p.Endgame() {
-		dst = p.parts.duplicates(a, want, dst, p.rnd)
+	if len(dst) == want {
+		return dst
+	}
+	switch {
+	case p.Endgame():
+		dst = c.duplicates(a, want, dst)
+	case a.Open == 0 && len(dst) == had && !a.Slow:
+		dst = c.takeOver(a, want, dst)
 	}
 	return dst
 }
 
-// partial is the piece to take blocks from: one begun, or a new one.
-func (p *Picker) partial(a *Asker) *partial {
+// choice is one call of Next. The asker is not in it, so that it need not be
+// on the heap.
+type choice struct {
+	p   *Picker
+	cur *cursor
+}
+
+// anyPlace is above the place of every piece.
+const anyPlace uint64 = 1 << 63
+
+// partial is the piece to take blocks from: one begun, or a new one. idle tells
+// that a would have nothing to do without it.
+func (c choice) partial(a *Asker, idle bool) *partial {
+	p := c.p
 	if a.Only != nil {
-		return p.fromOnly(a)
+		return c.fromOnly(a)
 	}
-	if pt := p.parts.best(a); pt != nil {
+	if a.Run > 0 {
+		if pt := c.onwards(a); pt != nil {
+			return pt
+		}
+	}
+	v := &p.avail
+	pt := p.parts.best(a, c.cur, v)
+	if pt != nil && v.rule == nil && pt.in == seeded {
 		return pt
 	}
-	if i := p.avail.choose(a, p.have.count == 0, p.rnd); i >= 0 {
+	below := anyPlace
+	if pt != nil {
+		below = c.rival(pt, a)
+	} else if !idle && p.crowded() {
+		return nil
+	}
+	if below == 0 {
+		return pt
+	}
+	if i := v.choose(a, below, p.rnd); i >= 0 {
+		if len(a.Suggested) > 0 {
+			i = v.suggested(a, i)
+		}
+		return p.begin(i)
+	}
+	return pt
+}
+
+// rival is the place below which an untouched piece is better than pt, the
+// best partial.
+func (c choice) rival(pt *partial, a *Asker) uint64 {
+	v := &c.p.avail
+	place := v.place(int(pt.piece))
+	switch {
+	case v.rule != nil && v.rule.strict:
+		return place
+	case pt.in == open && a.seed() && !a.Slow && v.had > 0 && !c.p.crowded():
+		return place // P3: for a seeder it is a tie-break only
+	}
+	return class(place)
+}
+
+// limit is the number of partials, of those that something may be asked of,
+// beyond which no piece is begun but for idle peers. Together with the pieces
+// that all is asked of, of which each active peer has about one, that makes
+// about one and a half for each peer.
+func (p *Picker) limit() int { return 4 + (p.avail.peers+p.avail.seeds)/2 }
+
+// crowded tells whether the limit of partials is reached.
+func (p *Picker) crowded() bool { return p.parts.open() >= p.limit() }
+
+// onwards is the piece that a long run goes on with: the one it is at, the one
+// behind it, or a new one; nil if there is none of these.
+func (c choice) onwards(a *Asker) *partial {
+	p, v := c.p, &c.p.avail
+	if last := c.cur.at(a.ID); last != nil {
+		if last.in <= open && last.gives(a, &p.parts.askers) {
+			return last
+		}
+		if i := int(last.piece) + 1; c.cur.left > 0 && v.fresh.Has(i) && a.has(i) {
+			if best := v.choose(a, anyPlace, p.rnd); best >= 0 && class(v.place(best)) == class(v.place(i)) {
+				return p.begin(i)
+			}
+		}
+	}
+	if i := v.choose(a, anyPlace, p.rnd); i >= 0 {
+		c.cur.left = int32(min(a.Run, 1<<30))
 		return p.begin(i)
 	}
 	return nil
 }
 
 // fromOnly is partial for an asker that may be asked for a few pieces only.
-func (p *Picker) fromOnly(a *Asker) *partial {
+func (c choice) fromOnly(a *Asker) *partial {
+	p, v := c.p, &c.p.avail
 	var begun *partial
-	rarest, count := -1, int32(0)
+	best, place := -1, anyPlace
 	for _, u := range a.Only {
 		if !a.has(int(u)) {
 			continue
 		}
 		i := int(u)
 		if pt := p.parts.begun[int32(u)]; pt != nil {
-			if pt.in == open && pt.gives(a, &p.parts.askers) && (begun == nil || p.parts.before(pt, begun, a, nil)) {
+			if pt.in <= open && pt.gives(a, &p.parts.askers) && (begun == nil || p.parts.before(pt, begun, a, nil, v)) {
 				begun = pt
 			}
-		} else if p.avail.fresh.Has(i) && (rarest < 0 || p.avail.count(i) < count) {
-			rarest, count = i, p.avail.count(i)
+		} else if v.fresh.Has(i) && v.place(i) < place {
+			best, place = i, v.place(i)
 		}
 	}
-	if begun == nil && rarest >= 0 {
-		return p.begin(rarest)
+	if best >= 0 && (begun == nil || place < c.rival(begun, a)) {
+		return p.begin(best)
 	}
 	return begun
 }
 
 // take appends blocks of pt, which has some for a, until dst holds want.
-func (p *Picker) take(pt *partial, a *Asker, want int, dst []Block) []Block {
+func (c choice) take(pt *partial, a *Asker, want int, dst []Block) []Block {
+	ps, cur := &c.p.parts, c.cur
 	if a.Slow {
 		for len(dst) < want && pt.free.n > 0 {
 			k := pt.free.last()
-			p.parts.ask(pt, k, a.ID)
+			ps.ask(pt, k, a)
 			pt.loose.add(k)
 			dst = append(dst, pt.block(k))
 		}
-		p.parts.place(pt)
+		ps.place(pt)
 		return dst
 	}
-	c := p.parts.cursor(a.ID)
-	if c.at(a.ID) != pt {
-		*c = cursor{id: a.ID, pt: pt, piece: pt.piece}
+	if cur.at(a.ID) != pt {
+		cur.stop(pt)
 	}
 	for len(dst) < want && pt.free.n > 0 {
-		if c.next >= c.end || !pt.free.has(c.next) {
-			c.next, c.end = pt.nextRun()
+		if cur.next >= cur.end || !pt.free.has(cur.next) {
+			cur.next, cur.end = pt.nextRun()
 		}
-		p.parts.ask(pt, c.next, a.ID)
-		dst = append(dst, pt.block(c.next))
-		c.next++
+		ps.ask(pt, cur.next, a)
+		dst = append(dst, pt.block(cur.next))
+		cur.next++
+		cur.left--
 	}
 	for len(dst) < want {
-		k := pt.nextLoose(a.ID, &p.parts.askers)
+		k := pt.nextLoose(a.ID, &ps.askers)
 		if k < 0 {
 			break
 		}
-		p.parts.ask(pt, k, a.ID)
-		pt.loose.remove(k)
-		dst = append(dst, pt.block(k))
+		dst = c.again(pt, k, a, dst)
 	}
 	pt.owner = a.ID
-	p.parts.place(pt)
+	ps.place(pt)
 	return dst
+}
+
+// again appends block k of pt, which others are asked for too.
+func (c choice) again(pt *partial, k int32, a *Asker, dst []Block) []Block {
+	c.p.parts.ask(pt, k, a)
+	pt.loose.remove(k)
+	return append(dst, pt.block(k))
 }

@@ -1,9 +1,6 @@
 package piece
 
-import (
-	"math/rand/v2"
-	"slices"
-)
+import "slices"
 
 // askers keeps who else was asked for a block, beyond the first: short lists
 // that are there in the endgame only, in one array with a free list.
@@ -153,14 +150,14 @@ const maxAskers = 1<<16 - 1
 // often asked first, among these a random one.
 // BEP 3 says no more than that requests go to all peers; that each peer gets
 // them in another order is the original client's practice.
-func (ps *partials) duplicates(a *Asker, want int, dst []Block, rnd *rand.Rand) []Block {
-	c := ps.cursor(a.ID)
-	if a.Only == nil && c.id == a.ID && c.barren == ps.end.news {
+func (c choice) duplicates(a *Asker, want int, dst []Block) []Block {
+	ps, cur := &c.p.parts, c.cur
+	if a.Only == nil && cur.barren == ps.end.news {
 		return dst
 	}
 	e := &ps.end
 	if !e.valid {
-		e.build(ps.in[open], ps.in[full])
+		e.build(ps.in[seeded], ps.in[open], ps.in[full])
 	}
 	top := min(e.order.top(), maxAskers-1)
 	for r := 1; r <= top; r++ {
@@ -169,20 +166,45 @@ func (ps *partials) duplicates(a *Asker, want int, dst []Block, rnd *rand.Rand) 
 			if len(dst) == want {
 				return dst
 			}
-			item := e.order.draw(start, at, rnd)
+			item := e.order.draw(start, at, c.p.rnd)
 			pt := e.of[item]
 			k := item - pt.base
 			if pt.alone || !a.may(int(pt.piece)) || ps.askers.has(&pt.state[k], a.ID) {
 				continue
 			}
-			ps.ask(pt, k, a.ID)
-			pt.loose.remove(k)
+			dst = c.again(pt, k, a, dst)
 			ps.place(pt)
-			dst = append(dst, pt.block(k))
 		}
 	}
 	if a.Only == nil && len(dst) < want {
-		*c = cursor{id: a.ID, barren: e.news}
+		cur.pt, cur.barren = nil, e.news
+	}
+	return dst
+}
+
+const (
+	takenOver = 4  // blocks of one call that much slower peers were asked for
+	lookedAt  = 64 // partials that are searched for them, or 1024 blocks
+)
+
+// takeOver appends a few blocks that much slower peers were asked for: before
+// the endgame, while others still have something new to send, a would be idle,
+// and what it has would wait for the slow ones (P4, P6).
+func (c choice) takeOver(a *Asker, want int, dst []Block) []Block {
+	all := c.p.parts.in[full]
+	if len(all) == 0 || a.Rate == 0 {
+		return dst
+	}
+	want = min(want, len(dst)+takenOver)
+	at := c.p.rnd.IntN(len(all))
+	for k, left := 0, lookedAt; k < len(all) && left > 0; k++ {
+		pt := all[(at+k)%len(all)]
+		if left--; a.may(int(pt.piece)) {
+			left -= len(pt.state) / 16
+			if dst = c.overtake(pt, a, 4, want, dst); len(dst) == want {
+				break
+			}
+		}
 	}
 	return dst
 }
@@ -194,9 +216,11 @@ func (p *Picker) Endgame() bool {
 	if p.needed == 0 || p.avail.fresh.count > 0 {
 		return false
 	}
-	for _, pt := range p.parts.in[open] {
-		if pt.free.n > 0 {
-			return false
+	for l := seeded; l <= open; l++ {
+		for _, pt := range p.parts.in[l] {
+			if pt.free.n > 0 {
+				return false
+			}
 		}
 	}
 	return true

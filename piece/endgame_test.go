@@ -120,7 +120,7 @@ func (s *transcript) do(f []string) {
 
 // P4: a full backlog with every peer, in a different order for each, and
 // cancels as blocks come in.
-func TestEndgameTranscript(t *testing.T) {
+func TestP4_Transcript(t *testing.T) {
 	const name = "testdata/endgame-cancel.txt"
 	want, err := os.ReadFile(name)
 	require.NoError(t, err)
@@ -142,7 +142,7 @@ func TestEndgameTranscript(t *testing.T) {
 }
 
 // P4: each peer is asked in another order, the least asked blocks first.
-func TestEndgameSpreads(t *testing.T) {
+func TestP4_AnotherOrderForEach(t *testing.T) {
 	p := NewPicker(even{4, 16 * BlockSize}, newRand(1))
 	require.Len(t, p.Next(&Asker{ID: 100}, 64, nil), 64)
 	require.True(t, p.Endgame())
@@ -170,7 +170,7 @@ func TestEndgameSpreads(t *testing.T) {
 	require.NoError(t, p.check())
 }
 
-func TestEndgameWithPartOfThePieces(t *testing.T) {
+func TestP4_PartOfThePieces(t *testing.T) {
 	const n = 4
 	p := NewPicker(even{n, BlockSize}, newRand(1))
 	p.Next(&Asker{ID: 1}, n, nil)
@@ -182,4 +182,37 @@ func TestEndgameWithPartOfThePieces(t *testing.T) {
 	p.AddHave(3)
 	require.Equal(t, []Block{{3, 0, BlockSize}}, p.Next(a, 9, nil))
 	require.Equal(t, []Block{{1, 0, BlockSize}}, p.Next(&Asker{ID: 3, Only: []uint32{1}}, 9, nil))
+}
+
+// P4, P6: what slow peers owe us is asked of others before all is asked for,
+// as soon as these would be idle.
+func TestP6_IdlePeersTakeOver(t *testing.T) {
+	const n = 4
+	p := NewPicker(even{n, 8 * BlockSize}, newRand(1))
+	slow := &Asker{ID: 1, Has: setOf(n, 0, 1, 2), Rate: 8 << 10}
+	require.Len(t, p.Next(slow, 24, nil), 24)
+	require.False(t, p.Endgame(), "nobody was asked for piece 3")
+	fast := &Asker{ID: 2, Has: setOf(n, 0, 1, 2), Rate: 1 << 20}
+	busy := *fast
+	busy.Open = 1
+	require.Empty(t, p.Next(&busy, 8, nil))
+	near := *fast
+	near.Rate = 16 << 10
+	require.Empty(t, p.Next(&near, 8, nil), "not that much quicker")
+	none := *fast
+	none.Duplicates = -1
+	require.Empty(t, p.Next(&none, 8, nil))
+	got := p.Next(fast, 8, nil)
+	require.Len(t, got, takenOver)
+	for _, b := range got {
+		require.True(t, p.Receive(2, b))
+		require.Equal(t, []PeerID{1}, p.Askers(nil, b), "to be sent a cancel")
+		p.Release(1, b)
+	}
+	// Under 0.75 kB/s everybody is quicker.
+	idle := &Asker{ID: 1, Has: slow.Has, Rate: IdleRate - 1}
+	require.Empty(t, p.Next(idle, 1, nil))
+	near.Rate = 2 * IdleRate
+	require.Len(t, p.Next(&near, 8, nil), takenOver)
+	require.NoError(t, p.check())
 }

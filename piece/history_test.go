@@ -1,10 +1,13 @@
 package piece
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -33,6 +36,7 @@ type history struct {
 	ids  []PeerID
 	next PeerID
 	log  []string
+	now  time.Duration
 }
 
 func newHistory(t testing.TB, seed uint64, sizes Sizes) *history {
@@ -165,17 +169,47 @@ func (h *history) leave(id PeerID) {
 	h.ids = slices.DeleteFunc(h.ids, func(x PeerID) bool { return x == id })
 }
 
+// few are some pieces, not all of which there are.
+func (h *history) few() []uint32 {
+	l := []uint32{}
+	for range h.rnd.IntN(4) {
+		l = append(l, uint32(h.rnd.IntN(len(h.m.pieces)+1)))
+	}
+	return l
+}
+
+// asker is id as it may be asked.
+func (h *history) asker(id PeerID) *Asker {
+	h.now += time.Duration(h.rnd.IntN(100)) * time.Millisecond
+	a := &Asker{ID: id, Has: h.m.peers[id], Slow: h.rnd.IntN(8) == 0, Now: h.now}
+	a.Open = len(h.asked(id))
+	switch h.rnd.IntN(8) {
+	case 0:
+		a.Only = h.few()
+	case 1:
+		a.Suggested = h.few()
+	case 2:
+		a.Run = 1 + h.rnd.IntN(64)
+	case 3:
+		a.Duplicates = h.rnd.IntN(4) - 1
+	case 4:
+		a.Delay = time.Second
+	}
+	if h.rnd.IntN(4) > 0 {
+		a.Rate = 1 << h.rnd.IntN(24)
+	}
+	return a
+}
+
 func (h *history) ask(id PeerID) {
-	a := &Asker{ID: id, Has: h.m.peers[id], Slow: h.rnd.IntN(8) == 0}
-	if h.rnd.IntN(8) == 0 {
-		a.Only = []uint32{}
-		for range h.rnd.IntN(4) {
-			a.Only = append(a.Only, uint32(h.rnd.IntN(len(h.m.pieces)+1)))
-		}
+	a := &call{Asker: h.asker(id)}
+	h.m.rates[id] = a.Rate
+	if len(h.m.due) > 0 {
+		h.m.best = max(h.m.best-h.m.best>>8, a.Rate)
 	}
 	n := 1 + h.rnd.IntN(1<<h.rnd.IntN(6))
-	got := h.p.Next(a, n, []Block{{Piece: 7}})
-	h.note("next %d slow %v only %v n %d: %v", id, a.Slow, a.Only, n, got[1:])
+	got := h.p.Next(a.Asker, n, []Block{{Piece: 7}})
+	h.note("next n %d %+v: %v", n, *a.Asker, got[1:])
 	require.Equal(h.t, Block{Piece: 7}, got[0])
 	got = got[1:]
 	for _, b := range got {
@@ -244,6 +278,8 @@ func (h *history) step() {
 		h.p.Release(id, b)
 	case r < 96:
 		h.outcome(i)
+	case r < 97:
+		h.reorder()
 	case r < 98:
 		w := h.rnd.IntN(3) > 0
 		h.note("wanted %d %v", i, w)
@@ -257,6 +293,86 @@ func (h *history) step() {
 		h.m.pieces[i].have = false
 		h.p.ClearHave(i)
 	}
+}
+
+// reorder sets something of the order.
+func (h *history) reorder() {
+	n := len(h.m.pieces)
+	o := h.p.Order()
+	switch h.rnd.IntN(4) {
+	case 0:
+		from, to, priority := h.rnd.IntN(n+1)-1, h.rnd.IntN(n+2), uint8(h.rnd.IntN(10))
+		if h.rnd.IntN(4) == 0 {
+			from, to, priority = 0, n, NormalPriority
+		}
+		h.note("priority %d-%d %d", from, to, priority)
+		o.SetPriority(from, to, priority)
+		for i := max(from, 0); i < min(to, n); i++ {
+			pc := &h.m.pieces[i]
+			if pc.wanted = priority > 0; pc.wanted {
+				pc.priority = min(priority, 7)
+				h.m.settle(i)
+			}
+		}
+	case 1:
+		of := []Strategy{nil, RarestFirst{}, RandomOrder{}, InOrder{}, StrategyFunc(func(i int, v View) int32 {
+			return int32(i%3-v.Peers+2*v.Seeds) + int32(v.Size%5)
+		})}
+		s := of[h.rnd.IntN(len(of))]
+		h.note("strategy %T", s)
+		o.SetStrategy(s)
+		if h.m.strategy = s; s == (Strategy)(RarestFirst{}) {
+			h.m.strategy = nil
+		}
+	case 2:
+		h.m.how, h.m.files = Finish(h.rnd.IntN(4)), h.anyFiles()
+		if len(h.m.files) == 0 {
+			h.m.how = FinishNone
+		}
+		h.note("finish %d %v", h.m.how, h.m.files)
+		o.SetFinish(h.m.how, h.m.files)
+	case 3:
+		h.m.due = nil
+		for _, i := range h.rnd.Perm(n)[:h.rnd.IntN(min(n, 6)+1)] {
+			h.m.due = append(h.m.due, Deadline{i, h.now + time.Duration(h.rnd.IntN(8000)-500)*time.Millisecond})
+		}
+		slices.SortFunc(h.m.due, func(x, y Deadline) int { return cmp.Or(cmp.Compare(x.At, y.At), cmp.Compare(x.Piece, y.Piece)) })
+		if len(h.m.due) == 0 {
+			h.m.best = 0
+		}
+		h.note("deadlines %v", h.m.due)
+		o.SetDeadlines(append(h.m.due, Deadline{n, 0}, Deadline{-1, 0}))
+	}
+}
+
+// anyFiles are files one behind the other, as in a torrent.
+func (h *history) anyFiles() (l []File) {
+	n := len(h.m.pieces)
+	for i, used := 0, int64(0); i < n; {
+		f := File{From: i}
+		f.Head = 1 + h.rnd.Int64N(h.m.sizes.PieceSize(i)-used)
+		f.Length = f.Head
+		used += f.Head
+		if used == h.m.sizes.PieceSize(i) {
+			i, used = i+1, 0
+			for i < n && h.rnd.IntN(4) > 0 {
+				size := h.m.sizes.PieceSize(i)
+				used = 1 + h.rnd.Int64N(size)
+				if f.Length += used; used < size {
+					break
+				}
+				i, used = i+1, 0
+			}
+		}
+		f.To = i
+		if used > 0 {
+			f.To++
+		}
+		if h.rnd.IntN(8) > 0 { // some are not told
+			l = append(l, f)
+		}
+	}
+	return l
 }
 
 // outcome ends pieces that are whole, and now and then others.
@@ -290,6 +406,8 @@ func (h *history) finish() {
 	}
 	h.same()
 	h.p.AddSeed()
+	h.p.Order().SetDeadlines(nil)
+	h.m.due = nil
 	a := &Asker{ID: 1 << 40}
 	h.m.peers[a.ID] = nil
 	blocks := 0
@@ -304,7 +422,7 @@ func (h *history) finish() {
 			}
 		}
 		for _, b := range h.p.Next(a, 1, nil) {
-			h.must(h.m.took(a, b))
+			h.must(h.m.took(&call{Asker: a}, b))
 			h.m.settle(int(b.Piece))
 			h.receive(a.ID, b)
 		}
@@ -315,12 +433,12 @@ func (h *history) finish() {
 	h.same()
 }
 
-func live(t testing.TB, seed uint64, steps int) {
+// anySizes are those of a small torrent, of odd pieces; every eighth has more.
+func anySizes(seed uint64) sizeList {
 	rnd := rand.New(rand.NewPCG(seed, 3))
 	sizes := make(sizeList, 1+rnd.IntN(24))
 	if seed%8 == 7 {
 		sizes = make(sizeList, 64*(3+rnd.IntN(2))+rnd.IntN(2))
-		steps /= 4
 	}
 	for i := range sizes {
 		switch rnd.IntN(3) {
@@ -335,7 +453,14 @@ func live(t testing.TB, seed uint64, steps int) {
 	if rnd.IntN(4) == 0 {
 		sizes[0] = BlockSize*70 + 5
 	}
-	h := newHistory(t, seed, sizes)
+	return sizes
+}
+
+func live(t testing.TB, seed uint64, steps int) {
+	if seed%8 == 7 {
+		steps /= 4
+	}
+	h := newHistory(t, seed, anySizes(seed))
 	h.note("seed %d", seed)
 	for range steps {
 		h.step()
@@ -345,7 +470,7 @@ func live(t testing.TB, seed uint64, steps int) {
 }
 
 func TestTwinAgrees(t *testing.T) {
-	lives := uint64(120)
+	lives := uint64(80)
 	if testing.Short() {
 		lives = 24
 	}
@@ -356,8 +481,34 @@ func TestTwinAgrees(t *testing.T) {
 	}
 }
 
+// script is randomness that is read from bytes, two for a number, as long as
+// there are some: the fuzzer's hold on a history.
+type script struct {
+	rest []byte
+	then rand.Source
+}
+
+func (s *script) Uint64() uint64 {
+	x := s.then.Uint64()
+	if len(s.rest) < 2 {
+		return x
+	}
+	x = x>>16 | uint64(s.rest[0])<<56 | uint64(s.rest[1])<<48
+	s.rest = s.rest[2:]
+	return x
+}
+
 func FuzzHistory(f *testing.F) {
-	f.Add(uint64(1))
-	f.Add(uint64(7))
-	f.Fuzz(func(t *testing.T, seed uint64) { live(t, seed, 300) })
+	f.Add(uint64(1), []byte{})
+	f.Add(uint64(7), []byte("a history, of which every two letters are a decision"))
+	f.Add(uint64(3), bytes.Repeat([]byte{2, 0, 200, 9, 90, 40}, 60))
+	f.Fuzz(func(t *testing.T, seed uint64, decisions []byte) {
+		h := newHistory(t, seed, anySizes(seed))
+		h.rnd = rand.New(&script{decisions, rand.NewPCG(seed, 4)})
+		for range min(len(decisions)/4, 300) + 50 {
+			h.step()
+			h.same()
+		}
+		h.finish()
+	})
 }

@@ -1,7 +1,6 @@
 package piece
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -13,12 +12,21 @@ type naive struct {
 	sizes  Sizes
 	peers  map[PeerID]*Bitfield // nil: a seed
 	pieces []naivePiece
+	rates  map[PeerID]int64 // as told last
+
+	// what Order sets
+	strategy Strategy
+	how      Finish
+	files    []File
+	due      []Deadline
+	best     int64
 }
 
 type naivePiece struct {
-	have, wanted, begun, alone, dropped bool
-	owner                               PeerID
-	blocks                              []naiveBlock
+	have, wanted, begun, alone, dropped, bySeed bool
+	priority                                    uint8
+	owner                                       PeerID
+	blocks                                      []naiveBlock
 }
 
 type naiveBlock struct {
@@ -27,9 +35,9 @@ type naiveBlock struct {
 }
 
 func newNaive(sizes Sizes) *naive {
-	m := &naive{sizes: sizes, peers: map[PeerID]*Bitfield{}, pieces: make([]naivePiece, sizes.NumPieces())}
+	m := &naive{sizes: sizes, peers: map[PeerID]*Bitfield{}, pieces: make([]naivePiece, sizes.NumPieces()), rates: map[PeerID]int64{}}
 	for i := range m.pieces {
-		m.pieces[i].wanted = true
+		m.pieces[i].wanted, m.pieces[i].priority = true, NormalPriority
 		m.forget(i)
 	}
 	return m
@@ -38,7 +46,7 @@ func newNaive(sizes Sizes) *naive {
 // forget makes piece i untouched.
 func (m *naive) forget(i int) {
 	pc := &m.pieces[i]
-	pc.begun, pc.dropped, pc.owner = false, false, 0
+	pc.begun, pc.dropped, pc.bySeed, pc.owner = false, false, false, 0
 	pc.blocks = nil
 	for at := int64(0); at < m.sizes.PieceSize(i); at += BlockSize {
 		pc.blocks = append(pc.blocks, naiveBlock{})
@@ -134,80 +142,6 @@ func (m *naive) duplicates(a *Asker) int {
 	return least
 }
 
-// took judges block b, chosen for a, and notes it.
-func (m *naive) took(a *Asker, b Block) error {
-	i := int(b.Piece)
-	nb := m.find(b)
-	if nb == nil || !m.needs(i) || !a.may(i) || nb.received || slices.Contains(nb.askers, a.ID) {
-		return fmt.Errorf("%v may not be asked of %d", b, a.ID)
-	}
-	pc, wasLoose := &m.pieces[i], nb.loose
-	given := m.count(func(i int) bool { return m.gives(i, a) })
-	switch {
-	case m.untouched(i):
-		if given > 0 {
-			return fmt.Errorf("%v begun though %d partials have blocks", b, given)
-		}
-		if err := m.rare(a, i); err != nil {
-			return err
-		}
-		pc.begun = true
-		nb.loose = a.Slow
-	case m.gives(i, a) && (nb.free() || nb.loose && !a.Slow):
-		dropped := m.count(func(i int) bool { return m.gives(i, a) && m.pieces[i].dropped })
-		if dropped > 0 && !pc.dropped && !a.Slow {
-			return fmt.Errorf("%v before %d that were given up", b, dropped)
-		}
-		nb.loose = a.Slow
-	case given > 0 || !m.endgame() || pc.alone:
-		return fmt.Errorf("%v is a duplicate outside of the endgame", b)
-	default:
-		if least := m.duplicates(a); least != len(nb.askers) {
-			return fmt.Errorf("%v is asked of %d, there is one asked of %d", b, len(nb.askers), least)
-		}
-		nb.loose = false
-	}
-	duplicate := len(nb.askers) > 0 && !nb.loose && !wasLoose
-	nb.askers = append(nb.askers, a.ID)
-	if !a.Slow && !duplicate {
-		pc.owner = a.ID
-	}
-	return nil
-}
-
-// rare tells whether untouched piece i is as rare as any that a has.
-func (m *naive) rare(a *Asker, i int) error {
-	if a.Only == nil && m.count(func(i int) bool { return m.pieces[i].have }) == 0 {
-		return nil // any will do
-	}
-	for j := range m.pieces {
-		if !m.untouched(j) || !a.may(j) {
-			continue
-		}
-		x, y := m.availability(i), m.availability(j)
-		if a.Slow && a.Only == nil {
-			x, y = y, x
-		}
-		if x > y {
-			return fmt.Errorf("piece %d chosen, %d was better: %d, %d", i, j, x, y)
-		}
-	}
-	return nil
-}
-
-// nothing judges that there was no more for a.
-func (m *naive) nothing(a *Asker) error {
-	for i := range m.pieces {
-		if m.gives(i, a) || m.untouched(i) && a.may(i) {
-			return fmt.Errorf("piece %d was not given to %d", i, a.ID)
-		}
-	}
-	if m.endgame() && m.duplicates(a) < math.MaxInt {
-		return fmt.Errorf("no duplicate was given to %d", a.ID)
-	}
-	return nil
-}
-
 // settle ends the preference for a piece given up when nothing is left of it.
 func (m *naive) settle(i int) {
 	if uint(i) >= uint(len(m.pieces)) {
@@ -283,5 +217,6 @@ func (m *naive) setHave(i int) {
 	if !m.pieces[i].have {
 		m.forget(i)
 		m.pieces[i].have, m.pieces[i].alone = true, false
+		m.due = slices.DeleteFunc(m.due, func(d Deadline) bool { return d.Piece == i })
 	}
 }

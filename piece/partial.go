@@ -17,7 +17,8 @@ type blockState struct {
 type list uint8
 
 const (
-	open    list = iota // has blocks to ask for without being in the endgame
+	seeded  list = iota // as open; a seeder was asked for some of it (P3)
+	open                // has blocks to ask for without being in the endgame
 	full                // every block is asked of somebody or received
 	whole               // every block is received: being hashed and written
 	shelved             // begun, but not wanted
@@ -43,10 +44,11 @@ type partial struct {
 	alone    bool   // on parole: one peer at a time
 	owner    PeerID // on parole: that peer
 	wanted   bool
+	bySeed   bool // a seeder was asked for some of it
 
 	in   list
 	at   int32 // place in that list
-	mark bool  // counted in partials.dropped
+	mark list  // counted in partials.dropped[mark-1]; 0: not
 	base int32 // place of block 0 in endgame.of, -1 for none
 }
 
@@ -121,8 +123,9 @@ func (pt *partial) nextRun() (from, to int32) {
 type partials struct {
 	begun   map[int32]*partial
 	in      [lists][]*partial
-	dropped int // partials in open that somebody gave up blocks of
+	dropped [open + 1]int // partials that somebody gave up blocks of, in each of the first lists
 	seq     uint64
+	opened  uint64 // partials that came to have something to ask for, so far
 	askers  askers
 	pool    []*partial
 	end     endgame
@@ -156,6 +159,7 @@ func (ps *partials) add(i int32, size int64, alone bool) *partial {
 	ps.begun[i] = pt
 	pt.at = int32(len(ps.in[open]))
 	ps.in[open] = append(ps.in[open], pt)
+	ps.opened++
 	return pt
 }
 
@@ -200,6 +204,8 @@ func (ps *partials) place(pt *partial) {
 		pt.base = -1
 	case pt.missing == 0:
 		to = whole
+	case pt.free.n+pt.loose.n > 0 && pt.bySeed:
+		to = seeded
 	case pt.free.n+pt.loose.n > 0:
 		to = open
 	}
@@ -207,6 +213,9 @@ func (ps *partials) place(pt *partial) {
 		ps.unlist(pt)
 		pt.in, pt.at = to, int32(len(ps.in[to]))
 		ps.in[to] = append(ps.in[to], pt)
+		if to <= open {
+			ps.opened++
+		}
 	}
 	if to == full || to == whole {
 		pt.dropped = false
@@ -214,17 +223,26 @@ func (ps *partials) place(pt *partial) {
 	ps.count(pt)
 }
 
-// count keeps the counter of dropped partials.
+// count keeps the counters of dropped partials.
 func (ps *partials) count(pt *partial) {
-	if is := pt.dropped && pt.in == open; is != pt.mark {
-		pt.mark = is
-		if is {
-			ps.dropped++
-		} else {
-			ps.dropped--
-		}
+	is := list(0)
+	if pt.dropped && pt.in <= open {
+		is = pt.in + 1
 	}
+	if is == pt.mark {
+		return
+	}
+	if pt.mark > 0 {
+		ps.dropped[pt.mark-1]--
+	}
+	if is > 0 {
+		ps.dropped[is-1]++
+	}
+	pt.mark = is
 }
+
+// open is the number of partials that something may be asked of.
+func (ps *partials) open() int { return len(ps.in[seeded]) + len(ps.in[open]) }
 
 // forget frees what is only needed while something is to be chosen.
 func (ps *partials) forget() {
@@ -246,12 +264,14 @@ func (ps *partials) find(b Block) (*partial, int32) {
 	return pt, k
 }
 
-// ask notes a request of id for block k of pt, which has none yet.
-func (ps *partials) ask(pt *partial, k int32, id PeerID) {
+// ask notes a request of a for block k of pt, which it has none for yet. The
+// caller places pt.
+func (ps *partials) ask(pt *partial, k int32, a *Asker) {
 	st := &pt.state[k]
-	ps.askers.add(st, id)
+	ps.askers.add(st, a.ID)
 	ps.end.asked(pt, k, st.asked-1, st.asked)
 	pt.free.remove(k)
+	pt.bySeed = pt.bySeed || a.seed()
 }
 
 // unask takes id's request for block k of pt out; false: it has none. The
@@ -273,29 +293,51 @@ func (ps *partials) unask(pt *partial, k int32, id PeerID) bool {
 }
 
 // best is the partial a is to go on with, nil for none.
-func (ps *partials) best(a *Asker) *partial {
-	if len(ps.in[open]) == 0 {
+func (ps *partials) best(a *Asker, c *cursor, v *availability) (best *partial) {
+	if ps.open() == 0 {
 		return nil
 	}
-	last := ps.cursor(a.ID).at(a.ID)
-	usable := last != nil && last.in == open && last.gives(a, &ps.askers)
-	if usable && ps.dropped == 0 && !a.Slow {
-		return last
-	}
-	var best *partial
-	for _, pt := range ps.in[open] {
-		if (best == nil || ps.before(pt, best, a, last)) && pt.gives(a, &ps.askers) {
-			best = pt
+	last := c.at(a.ID)
+	quick := last != nil && v.rule == nil && !a.Slow && last.in <= open && last.gives(a, &ps.askers)
+	for l := seeded; l <= open; l++ {
+		if quick && last.in == l && ps.dropped[l] == 0 && (l == seeded || !a.seed()) {
+			return last
+		}
+		for _, pt := range ps.in[l] {
+			if (best == nil || ps.before(pt, best, a, last, v)) && pt.gives(a, &ps.askers) {
+				best = pt
+			}
+		}
+		if best != nil && v.rule == nil && !a.Slow {
+			return best
 		}
 	}
 	return best
 }
 
 // before tells whether a should rather go on with x than with y.
-func (ps *partials) before(x, y *partial, a *Asker, last *partial) bool {
+func (ps *partials) before(x, y *partial, a *Asker, last *partial, v *availability) bool {
+	if v.rule != nil {
+		i, j := v.place(int(x.piece)), v.place(int(y.piece))
+		if !v.rule.strict {
+			i, j = class(i), class(j)
+		}
+		if i != j {
+			return i < j
+		}
+	}
 	switch {
 	case a.Slow: // where it is in nobody's way
 		return x.missing > y.missing || x.missing == y.missing && x.seq > y.seq
+	case x.in != y.in: // P3: those that a seeder touched
+		return x.in == seeded
+	}
+	if x.in == open && v.had > 0 && a.seed() { // P3: for a seeder the others come by rarity
+		if i, j := v.place(int(x.piece)), v.place(int(y.piece)); i != j {
+			return i < j
+		}
+	}
+	switch {
 	case x.dropped != y.dropped:
 		return x.dropped
 	case x == last || y == last:

@@ -19,6 +19,7 @@ type Picker struct {
 	// what peers have, and what is begun
 	avail availability
 	parts partials
+	due   deadlines
 }
 
 // NewPicker returns a picker that has nothing and wants every piece. All
@@ -35,17 +36,24 @@ func NewPicker(sizes Sizes, rnd *rand.Rand) *Picker {
 
 // AddPeer counts a peer that came with the pieces in has. Pieces it gets
 // later are told with AddHave; until then has is not looked at again.
-func (p *Picker) AddPeer(has *Bitfield) { p.avail.addAll(has, 1); p.parts.end.changed() }
+func (p *Picker) AddPeer(has *Bitfield) {
+	p.avail.peers++
+	p.avail.addAll(has, 1)
+	p.parts.end.changed()
+}
 
 // RemovePeer takes back AddPeer: has holds the pieces told by then, those of
 // AddHave too. The peer's requests are given up with Release, one by one.
-func (p *Picker) RemovePeer(has *Bitfield) { p.avail.addAll(has, -1) }
+func (p *Picker) RemovePeer(has *Bitfield) {
+	p.avail.peers = max(p.avail.peers-1, 0)
+	p.avail.addAll(has, -1)
+}
 
 // AddSeed counts a peer that has everything, in constant time.
-func (p *Picker) AddSeed() { p.avail.seeds++; p.parts.end.changed() }
+func (p *Picker) AddSeed() { p.avail.addSeeds(1); p.parts.end.changed() }
 
 // RemoveSeed takes back AddSeed.
-func (p *Picker) RemoveSeed() { p.avail.seeds = max(p.avail.seeds-1, 0) }
+func (p *Picker) RemoveSeed() { p.avail.addSeeds(-1) }
 
 // AddHave notes that a peer, not one counted as a seed, got piece i. Tell each
 // piece once a peer.
@@ -84,6 +92,8 @@ func (p *Picker) SetHave(i int) {
 		return
 	}
 	p.have.Set(i)
+	p.avail.setHad(i, true, p.have.count)
+	p.due.had(i)
 	delete(p.parole, i)
 	if pt := p.parts.begun[int32(i)]; pt != nil {
 		if pt.missing > 0 {
@@ -103,6 +113,7 @@ func (p *Picker) ClearHave(i int) {
 		return
 	}
 	p.have.Clear(i)
+	p.avail.setHad(i, false, p.have.count)
 	if p.wanted.Has(i) {
 		p.need(1)
 		p.avail.setFresh(i, true)
@@ -154,7 +165,7 @@ func (p *Picker) Parole(i int) bool {
 }
 
 // Partials is the number of wanted pieces begun and not whole.
-func (p *Picker) Partials() int { return len(p.parts.in[open]) + len(p.parts.in[full]) }
+func (p *Picker) Partials() int { return p.parts.open() + len(p.parts.in[full]) }
 
 // need changes the number of pieces needed, and gives memory back when there
 // is nothing to choose any more.

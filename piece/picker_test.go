@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -28,7 +29,7 @@ func fetch(p *Picker, id PeerID, bs []Block) {
 	}
 }
 
-func TestRandomFirstPiece(t *testing.T) {
+func TestP2_RandomFirstPiece(t *testing.T) {
 	const n = 20
 	for name, has := range map[string]*Bitfield{"seed": nil, "peer": setOf(n, 3, 4, 5, 6, 17)} {
 		t.Run(name, func(t *testing.T) {
@@ -61,6 +62,20 @@ func TestRandomFirstPiece(t *testing.T) {
 		}
 	})
 
+	t.Run("within a priority", func(t *testing.T) {
+		seen := map[uint32]int{}
+		for seed := range uint64(300) {
+			p := NewPicker(even{n, BlockSize}, newRand(seed))
+			p.Order().SetPriority(3, 6, 5)
+			p.AddPeer(setOf(n, 3))
+			seen[p.Next(&Asker{ID: 1}, 1, nil)[0].Piece]++
+		}
+		require.Len(t, seen, 3)
+		for i, c := range seen {
+			require.InDelta(t, 100, c, 35, "piece %d", i)
+		}
+	})
+
 	t.Run("until the first is complete", func(t *testing.T) {
 		p := NewPicker(even{100, BlockSize}, newRand(1))
 		common := NewBitfield(100)
@@ -75,7 +90,7 @@ func TestRandomFirstPiece(t *testing.T) {
 	})
 }
 
-func TestRarestFirstWithRandomTies(t *testing.T) {
+func TestP1_RarestFirstWithRandomTies(t *testing.T) {
 	const n = 40
 	first := map[uint32]int{}
 	for seed := range uint64(300) {
@@ -105,7 +120,7 @@ func TestRarestFirstWithRandomTies(t *testing.T) {
 }
 
 // An asker with few of the pieces that many have gets its rarest too.
-func TestRarestOfFew(t *testing.T) {
+func TestP1_RarestOfFew(t *testing.T) {
 	const n = 3000
 	rnd := newRand(5)
 	p := NewPicker(even{n, 1}, rnd)
@@ -198,8 +213,9 @@ func TestFewestMissingFirst(t *testing.T) {
 	a, b := setOf(4, 0), setOf(4, 1)
 	fetch(p, 1, p.Next(&Asker{ID: 1, Has: a}, 2, nil))
 	fetch(p, 2, p.Next(&Asker{ID: 2, Has: b}, 5, nil))
-	require.EqualValues(t, 1, p.Next(&Asker{ID: 3}, 1, nil)[0].Piece)
-	require.EqualValues(t, 0, p.Next(&Asker{ID: 1}, 1, nil)[0].Piece, "the own one before others")
+	both := setOf(4, 0, 1)
+	require.EqualValues(t, 1, p.Next(&Asker{ID: 3, Has: both}, 1, nil)[0].Piece)
+	require.EqualValues(t, 0, p.Next(&Asker{ID: 1, Has: both}, 1, nil)[0].Piece, "the own one before others")
 }
 
 // W3: what a choke freed goes to others first.
@@ -249,8 +265,8 @@ func TestReceive(t *testing.T) {
 	require.NoError(t, p.check())
 }
 
-// P6 and the like: nothing waits for a snubbed peer.
-func TestSlowHoldsNothing(t *testing.T) {
+// P6: nothing waits for a snubbed peer.
+func TestP6_SlowHoldsNothing(t *testing.T) {
 	p := NewPicker(even{2, 4 * BlockSize}, newRand(1))
 	slow := &Asker{ID: 1, Slow: true}
 	got := p.Next(slow, 2, nil)
@@ -447,15 +463,30 @@ func TestReplay(t *testing.T) {
 }
 
 func TestNoAllocsNext(t *testing.T) {
+	for name, setUp := range map[string]func(o Order){
+		"rarest":     func(Order) {},
+		"priorities": func(o Order) { o.SetPriority(100, 2000, 6) },
+		"order":      func(o Order) { o.SetStrategy(InOrder{}) },
+		"deadlines":  func(o Order) { o.SetDeadlines([]Deadline{{4094, 0}, {4095, time.Hour}}) },
+		"finish": func(o Order) {
+			o.SetFinish(FinishLog, []File{{0, 4096, 32 * BlockSize, 4096 * 32 * BlockSize}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) { noAllocs(t, setUp) })
+	}
+}
+
+func noAllocs(t *testing.T, setUp func(o Order)) {
 	const n = 4096
 	p := NewPicker(even{n, 32 * BlockSize}, newRand(1))
+	setUp(p.Order())
 	half := NewBitfield(n)
 	for i := 0; i < n; i += 2 {
 		half.Set(i)
 	}
 	p.AddPeer(half)
 	p.SetHave(1)
-	askers := []*Asker{{ID: 1}, {ID: 2, Has: half}, {ID: 3, Slow: true}, {ID: 4, Has: half, Only: []uint32{4, 8, 12}}}
+	askers := []*Asker{{ID: 1}, {ID: 2, Has: half}, {ID: 3, Slow: true}, {ID: 5, Run: 64, Suggested: []uint32{1}, Rate: 1 << 20}, {ID: 4, Has: half, Only: []uint32{4, 8, 12}}}
 	dst := make([]Block, 0, 64)
 	ids := make([]PeerID, 0, 8)
 	step := func() {

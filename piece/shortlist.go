@@ -41,23 +41,35 @@ func (v *availability) shortlist(id PeerID) *shortlist {
 	return &v.shortlists[hash(id)>>58]
 }
 
-// next takes the best piece off. known: the list was right and could tell, even
-// if it is that there is none (-1).
-func (s *shortlist) next(a *Asker, v *availability) (i int, known bool) {
+// next takes the best piece off, if its place is below the one given. known: the
+// list was right and could tell, even if it is that there is none (-1).
+func (s *shortlist) next(a *Asker, v *availability, below uint64) (i int, known bool) {
 	if s.age != v.age || s.id != a.ID || s.has != a.Has.count {
 		return -1, false
 	}
 	for s.n > 0 {
-		s.n--
-		r := s.best[s.n]
+		r := s.best[s.n-1]
 		if v.fresh.Has(int(r.piece)) && a.has(int(r.piece)) {
-			if v.count(int(r.piece)) == r.count {
+			if v.stands(r) {
+				if v.place(int(r.piece)) >= below {
+					return -1, true
+				}
+				s.n--
 				return int(r.piece), true
 			}
 			s.whole = false // more common by now, still there
 		}
+		s.n--
 	}
 	return -1, s.whole
+}
+
+// stands tells whether r is still where it was in the order.
+func (v *availability) stands(r ranked) bool {
+	if v.rule != nil {
+		return v.rule.keys[r.piece] == r.key
+	}
+	return v.count(int(r.piece)) == r.count
 }
 
 // fill looks at all untouched pieces that a has and keeps the best: the rarest,
@@ -66,6 +78,10 @@ func (s *shortlist) fill(v *availability, a *Asker, rnd *rand.Rand) {
 	*s = shortlist{id: a.ID, age: v.age, whole: true}
 	if a.Has != nil {
 		s.has = a.Has.count
+	}
+	if v.rule != nil {
+		s.fillRuled(v, a)
+		return
 	}
 	limit := ^uint64(0)
 	v.common(a.Has, func(base int, w uint64) bool {
@@ -84,6 +100,21 @@ func (s *shortlist) fill(v *availability, a *Asker, rnd *rand.Rand) {
 			if s.n == shortlistLen {
 				limit = s.best[0].key
 			}
+		}
+		return true
+	})
+}
+
+// fillRuled is fill in another order than that of rarity.
+func (s *shortlist) fillRuled(v *availability, a *Asker) {
+	flip := uint64(0)
+	if a.Slow && !v.rule.strict {
+		flip = 1<<(rankBits+tieBits) - 1 // the other way round, but within a class
+	}
+	v.common(a.Has, func(base int, w uint64) bool {
+		for ; w != 0; w &= w - 1 {
+			i := base + bits.TrailingZeros64(w)
+			s.insert(ranked{v.rule.keys[i] ^ flip, int32(i), 0})
 		}
 		return true
 	})
