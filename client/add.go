@@ -11,6 +11,7 @@ import (
 
 	"github.com/seed1734be99/starling/choke"
 	"github.com/seed1734be99/starling/metainfo"
+	"github.com/seed1734be99/starling/piece"
 	"github.com/seed1734be99/starling/storage"
 )
 
@@ -21,15 +22,17 @@ type Spec struct {
 	Magnet   string             // a magnet link; the metadata comes from peers (BEP 9)
 	Hashes   metainfo.Hashes    // with nothing else known: peers have the metadata
 
-	Dir      string          // the save folder; "": the storage's default
-	Storage  storage.Storage // nil: the client's
-	Choker   choke.Strategy  // nil: one of Config.Choker. It serves this torrent alone.
-	Limits   Limits          // of this torrent, within the client's
-	Trackers [][]string      // tiers, behind those of the torrent itself
-	Peers    []string        // "host:port" to connect to
-	Paused   bool            // nothing is sent before Resume; data is checked
-	Trust    bool            // what is there is taken for complete, without a check
-	Tag      any             // comes back with every event
+	Dir       string          // the save folder; "": the storage's default
+	Storage   storage.Storage // nil: the client's
+	Order     piece.Strategy  // which pieces are begun first; nil: the rarest. See [Torrent.SetOrder].
+	Choker    choke.Strategy  // nil: one of Config.Choker. It serves this torrent alone.
+	Limits    Limits          // of this torrent, within the client's
+	Trackers  [][]string      // tiers, behind those of the torrent itself
+	Peers     []string        // "host:port" to connect to
+	SuperSeed bool            // see [Torrent.SetSuperSeed]
+	Paused    bool            // nothing is sent before Resume; data is checked
+	Trust     bool            // what is there is taken for complete, without a check
+	Tag       any             // comes back with every event
 }
 
 // maxTorrentFile bounds a torrent file that is fetched.

@@ -95,14 +95,18 @@ func (d *dealer) deal(now time.Time) {
 			continue
 		}
 		rate += st.UpRate
-		if t.ownSlots.Load() == 0 { // else the program has said how many
+		if !t.wishes.ownsSlots() {
 			d.list = append(d.list, t)
 			d.demand = append(d.demand, st.Interested)
 		}
 	}
 	d.dealt = dealSlots(d.dealt, d.total(rate), d.demand)
 	for i, t := range d.list {
-		t.g.SetSlots(d.dealt[i])
+		t.wishes.change(func(w *wishes) {
+			if !w.ownSlots {
+				w.Slots = d.dealt[i]
+			}
+		})
 	}
 	clear(d.list)
 	if d.c.peers.any() {

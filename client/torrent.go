@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/seed1734be99/starling/choke"
@@ -10,6 +9,7 @@ import (
 	"github.com/seed1734be99/starling/client/internal/discover"
 	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/metainfo"
+	"github.com/seed1734be99/starling/piece"
 	"github.com/seed1734be99/starling/tracker"
 )
 
@@ -37,7 +37,7 @@ type Torrent struct {
 	group    group  // connections, announces, rounds
 	clock    wakeup // the scheduler's
 	up, down limit
-	ownSlots atomic.Int64 // that the program asked for; 0: its share of the client's
+	wishes   wishes
 }
 
 func newTorrent(c *Client, n news, spec *Spec) *Torrent {
@@ -61,9 +61,11 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 		Private: n.info != nil && n.info.Private, Rand: newRand(),
 	})
 	t.chooser.init(t, spec.Choker)
+	t.wishes.init(t, swarm.Settings{Slots: c.limits.slots.total(0), SuperSeed: spec.SuperSeed})
 	t.g = swarm.Guard(swarm.Config{
 		Hashes: n.hashes, ID: t.id, Rand: r, Pool: c.recv, Now: now,
-		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Slots: c.limits.slots.total(0),
+		MaxPeers: max(c.cfg.MaxPeersPerTorrent, 0), MaxRequests: c.cfg.MaxRequests, QueueLimit: queueLimit, Order: spec.Order,
+		Settings: t.wishes.Settings,
 	})
 	t.env = conn.Torrent{
 		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.life.readFault, Go: t.group.Go,
@@ -172,10 +174,29 @@ func (t *Torrent) Recheck(ctx context.Context) error { return t.life.recheck(ctx
 // SetSlots says how many interested peers of this torrent are unchoked; 0: its
 // share of the client's ([Config.UploadSlots]), within ten seconds.
 func (t *Torrent) SetSlots(n int) {
-	t.ownSlots.Store(int64(max(n, 0)))
-	if n > 0 {
-		t.g.SetSlots(n)
-	}
+	t.wishes.change(func(w *wishes) {
+		if w.ownSlots = n > 0; w.ownSlots {
+			w.Slots = n
+		}
+	})
+}
+
+// SetOrder exchanges the rule by which pieces are begun, nil for the rarest
+// first; [piece.InOrder] is sequential. It takes effect with the next request.
+// Unlike a choking strategy, the rule is asked while the torrent is locked: it
+// must be quick, and must call nothing of the client.
+func (t *Torrent) SetOrder(by piece.Strategy) {
+	var eff swarm.Effects
+	t.g.SetOrder(by, time.Now(), &eff)
+	t.carry(&eff, nil)
+}
+
+// SetSuperSeed turns super-seeding on or off (BEP 16): while the torrent is
+// complete, each peer is shown one piece, and the next when another peer has got
+// that one. It is for the only seed of a new torrent: every piece is out once
+// before any is sent twice (P7), but a peer alone gets no further.
+func (t *Torrent) SetSuperSeed(on bool) {
+	t.wishes.change(func(w *wishes) { w.SuperSeed = on })
 }
 
 // SetChoker exchanges the torrent's choking strategy, nil for the default. It
@@ -218,4 +239,3 @@ func (t *Torrent) AddPeers(addresses ...string) {
 	}
 	t.peers.add(addresses, discover.OriginManual)
 }
-

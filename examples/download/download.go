@@ -96,7 +96,7 @@ func addAll(ctx context.Context, c *client.Client, o *options, sources []source)
 func add(ctx context.Context, c *client.Client, o *options, s source) (*client.Torrent, error) {
 	switch {
 	case s.meta != nil:
-		return c.Add(client.Spec{MetaInfo: s.meta, Peers: o.peers})
+		return c.Add(client.Spec{MetaInfo: s.meta, Peers: o.peers, Order: o.order()})
 	case isURL(s.link):
 		t, err := c.AddURL(ctx, s.link)
 		if t != nil {
@@ -104,7 +104,7 @@ func add(ctx context.Context, c *client.Client, o *options, s source) (*client.T
 		}
 		return t, err
 	}
-	return c.Add(client.Spec{Magnet: s.link, Peers: o.peers})
+	return c.Add(client.Spec{Magnet: s.link, Peers: o.peers, Order: o.order()})
 }
 
 // waitAll waits for all torrents side by side. What befalls one doesn't stop

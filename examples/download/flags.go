@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/seed1734be99/starling/client"
+	"github.com/seed1734be99/starling/piece"
 )
 
 // options are what the command line says.
@@ -60,13 +61,21 @@ func flagSet(o *options) *flag.FlagSet {
 	fs.BoolVar(&o.seed, "seed", false, "go on seeding when all is complete, until interrupted")
 	fs.BoolVar(&o.check, "check", false, "only verify what -dir holds; needs no network")
 	fs.StringVar(&o.glob, "select", "", "download only the files that `glob` matches (not built yet)")
-	fs.BoolVar(&o.sequential, "sequential", false, "download pieces in their order (not built yet)")
+	fs.BoolVar(&o.sequential, "sequential", false, "download pieces in their order")
 	fs.Var(&o.maxDown, "max-download", "most bytes per second to download: a `rate` like 500K or 2M; 0: no limit")
 	fs.Var(&o.maxUp, "max-upload", "most bytes per second to upload: a `rate` like 500K or 2M; 0: no limit")
 	fs.Var(&o.memory, "memory", "most bytes of payload to keep in memory: a `size` like 64M (default 64M)")
 	fs.BoolVar(&o.quiet, "quiet", false, "print nothing but errors")
 	fs.BoolVar(&o.json, "json", false, "print what happens as JSON, one object a line")
 	return fs
+}
+
+// order is the rule by which pieces are begun; nil: the default.
+func (o *options) order() piece.Strategy {
+	if o.sequential {
+		return piece.InOrder{}
+	}
+	return nil
 }
 
 func (o *options) notBuilt(name string) func(string) error {
@@ -109,8 +118,6 @@ func (o *options) validate() error {
 		return fmt.Errorf("-encryption %s: it is prefer, require or disable", o.encryption)
 	case o.glob != "":
 		return errors.New("-select: choosing files is not built yet; leave it out to download all of them")
-	case o.sequential:
-		return errors.New("-sequential: downloading in order is not built yet; leave it out")
 	case o.memory != 0 && o.memory < client.MinMemory:
 		return fmt.Errorf("-memory %d: it is at least 8M", o.memory)
 	case o.dir == "":

@@ -296,7 +296,6 @@ func TestBadInput(t *testing.T) {
 		"require encryption":  {with("-encryption", "require", p.file), exitUsage, "not built yet"},
 		"some encryption":     {with("-encryption", "some", p.file), exitUsage, "prefer, require or disable"},
 		"select":              {with("-select", "*.txt", p.file), exitUsage, "not built yet"},
-		"sequential":          {with("-sequential", p.file), exitUsage, "not built yet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

@@ -48,7 +48,12 @@ func (a *asking) topUp(p *peer, at stamp, eff *Effects) {
 		a.dry = true
 		return
 	}
-	who := piece.Asker{ID: p.id, Has: p.has.bits, Slow: p.req.snubbed, Duplicates: p.req.duplicates()}
+	rate := p.req.rate * piece.BlockSize / 60
+	who := piece.Asker{
+		ID: p.id, Has: p.has.bits, Slow: p.req.snubbed || rate > 0 && rate < piece.IdleRate,
+		Duplicates: p.req.duplicates(), Open: p.req.count(), Rate: rate, Delay: p.req.delay, Now: at,
+		Suggested: p.fast.suggested,
+	}
 	if p.wire.choked {
 		who.Only = p.fast.allowedToUs
 	}

@@ -91,7 +91,7 @@ func (c *choking) onInterested(p *peer, at stamp, yes bool, eff *Effects) {
 func (c *choking) snapshot(r *choke.Round, at stamp) uint64 {
 	s := c.s
 	c.round++
-	r.Slots = s.limits.Slots
+	r.Slots = s.settings.Slots
 	r.UploadRate = s.sending.rate.Rate(at, shortRate)
 	r.Seeding = s.picker != nil && s.picker.NumNeeded() == 0
 	if s.layout != nil {

@@ -6,13 +6,16 @@ import (
 	"github.com/seed1734be99/starling/peerwire"
 )
 
-// maxAllowedFast bounds the set that a peer may grant us.
-const maxAllowedFast = 64
+const (
+	maxAllowedFast = 64 // pieces that a peer may grant us
+	maxSuggested   = 16 // pieces that a peer may suggest: the latest count
+)
 
 // fastState is the allowed-fast sets of BEP 6, both ways.
 type fastState struct {
 	allowedToUs   []uint32
 	allowedToThem []uint32
+	suggested     []uint32 // to us
 }
 
 func (f *fastState) granted(i uint32) bool { return slices.Contains(f.allowedToThem, i) }
@@ -27,6 +30,17 @@ func (f *fastState) allow(i uint32) {
 	}
 }
 
+// suggest notes that the peer would like to send piece i.
+func (f *fastState) suggest(i uint32) {
+	if slices.Contains(f.suggested, i) {
+		return
+	}
+	if len(f.suggested) == maxSuggested {
+		f.suggested = slices.Delete(f.suggested, 0, 1)
+	}
+	f.suggested = append(f.suggested, i)
+}
+
 // revoke forgets a grant that was rejected after all.
 func (f *fastState) revoke(i uint32) {
 	f.allowedToUs = slices.DeleteFunc(f.allowedToUs, func(x uint32) bool { return x == i })
@@ -36,7 +50,7 @@ func (f *fastState) revoke(i uint32) {
 // is choked (BEP 6).
 func (m *members) grantFast(p *peer, eff *Effects) {
 	s := m.s
-	if !p.Fast || s.layout == nil || s.picker.NumHave() == 0 || s.layout.NumPieces() <= peerwire.DefaultAllowedFast {
+	if !p.Fast || s.layout == nil || s.picker.NumHave() == 0 || s.layout.NumPieces() <= peerwire.DefaultAllowedFast || p.shown != shownAll {
 		return
 	}
 	set := peerwire.AppendAllowedFast(nil, p.Addr.Addr(), s.hashes.Wire(), s.layout.NumPieces(), peerwire.DefaultAllowedFast)
@@ -47,6 +61,17 @@ func (m *members) grantFast(p *peer, eff *Effects) {
 			s.sending.send(p, &msg, eff)
 		}
 	}
+}
+
+func (a *asking) onSuggest(p *peer, m *peerwire.Message) error {
+	if a.s.layout == nil || a.s.picker.Have().Has(int(m.Index)) {
+		return nil
+	}
+	if err := a.s.checkIndex(m); err != nil {
+		return err
+	}
+	p.fast.suggest(m.Index)
+	return nil
 }
 
 func (a *asking) onAllowedFast(p *peer, m *peerwire.Message) error {

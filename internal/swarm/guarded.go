@@ -125,17 +125,6 @@ func (g *Guarded) Fill(id PeerID, now time.Time, maxRun int, out *Out) bool {
 	return p != nil && g.s.sending.fill(p, g.s.at(now), maxRun, out)
 }
 
-// Control hands a writer that has to wait before it may send its run what is to
-// be sent meanwhile: control bytes, perhaps none. The run stays as it is.
-func (g *Guarded) Control(id PeerID, now time.Time, out *Out) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	out.Control = out.Control[:0]
-	if p := g.s.members.get(id); p != nil {
-		g.s.sending.control(p, g.s.at(now), out)
-	}
-}
-
 // Sent counts the payload of blocks wholly written to a peer.
 func (g *Guarded) Sent(id PeerID, now time.Time, n int64) {
 	g.mu.Lock()
@@ -233,11 +222,23 @@ func (g *Guarded) Apply(round uint64, d choke.Decision, now time.Time, eff *Effe
 	g.s.choking.apply(round, d, g.s.at(now), eff)
 }
 
-// SetSlots changes the number of upload slots; 0: the strategy decides.
-func (g *Guarded) SetSlots(n int) {
+// Set changes the settings, all of them.
+func (g *Guarded) Set(to Settings, now time.Time, eff *Effects) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.s.limits.Slots = n
+	ended := g.s.settings.SuperSeed && !to.SuperSeed
+	if g.s.settings = to; ended {
+		g.s.showing.end(eff)
+		g.s.showing.super = nil
+	}
+}
+
+// SetOrder exchanges the rule by which pieces are begun; nil: rarest first. It
+// is asked under the lock.
+func (g *Guarded) SetOrder(by piece.Strategy, now time.Time, eff *Effects) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.s.setOrder(by, g.s.at(now), eff)
 }
 
 // Stats returns a snapshot.

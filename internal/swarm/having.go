@@ -131,6 +131,7 @@ func (h *having) onHave(p *peer, index uint32, at stamp, eff *Effects) error {
 	if s.picker.Needs(i) {
 		h.wants(p, 1, at, eff)
 	}
+	s.showing.got(p, i, eff)
 	h.closeIfBothSeeds(p, eff)
 	return nil
 }

@@ -127,6 +127,13 @@ func (m *members) greet(p *peer, eff *Effects) {
 		n = s.picker.NumHave()
 	}
 	p.out.offered = n > 0
+	if s.showing.on() {
+		if p.Fast {
+			s.sending.sendID(p, peerwire.MsgHaveNone, eff)
+		}
+		p.shown, p.out.offered = shownNone, false
+		return
+	}
 	switch {
 	case p.Fast && n == 0:
 		s.sending.sendID(p, peerwire.MsgHaveNone, eff)
@@ -142,6 +149,7 @@ func (m *members) greet(p *peer, eff *Effects) {
 func (m *members) leave(p *peer, at stamp, eff *Effects) {
 	s := m.s
 	s.asking.release(p, nil)
+	s.showing.leave(p, eff)
 	s.having.forget(p)
 	m.remove(p)
 	s.metadata.forget(p)

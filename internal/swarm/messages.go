@@ -41,6 +41,7 @@ func (s *Swarm) batch(p *peer, at stamp, msgs []peerwire.Message, st *Step) (int
 			return i, err
 		}
 	}
+	s.showing.admit(p, &st.Effects)
 	s.asking.topUp(p, at, &st.Effects)
 	if s.asking.freed {
 		s.asking.refill(at, &st.Effects)
@@ -76,7 +77,7 @@ func (s *Swarm) onMessage(p *peer, at stamp, m *peerwire.Message, eff *Effects) 
 	case peerwire.MsgAllowedFast:
 		return s.asking.onAllowedFast(p, m)
 	case peerwire.MsgSuggest:
-		return s.checkIndex(m)
+		return s.asking.onSuggest(p, m)
 	case peerwire.MsgPort:
 		eff.event(Event{Kind: PortLearned, Peer: p.id, Piece: int(m.Index)})
 	}

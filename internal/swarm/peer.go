@@ -43,7 +43,8 @@ type peer struct {
 	held     stamp // since when its reader waits for us; 0: it does not
 	wire     wireState
 	has      possession
-	want     int // pieces of theirs that we need
+	want     int   // pieces of theirs that we need
+	shown    shown // of our pieces
 	req      requests
 	out      outbox
 	ext      extState

@@ -61,14 +61,6 @@ func (o *sending) fill(p *peer, at stamp, maxRun int, out *Out) bool {
 	return true
 }
 
-// control is fill without a run, for a writer that has one already.
-func (o *sending) control(p *peer, at stamp, out *Out) {
-	o.appendHaves(p)
-	if p.out.swap(out); len(out.Control) > 0 {
-		p.lastSent = at
-	}
-}
-
 // popRun takes the run of adjacent requests at the head, of at most max blocks.
 func (o *sending) popRun(b *outbox, out *Out, max int) {
 	for b.head < len(b.queue) && len(out.Run) < max {
@@ -86,12 +78,13 @@ func (o *sending) popRun(b *outbox, out *Out, max int) {
 	b.advance()
 }
 
-// appendHaves encodes the haves that the peer has not been told of, leaving
-// out what it has itself.
+// appendHaves encodes the haves that the peer has not been told of; a seed needs
+// none. Others get them all: one that super-seeds waits for a have of what it
+// has itself (BEP 16).
 func (o *sending) appendHaves(p *peer) {
 	b, log := &p.out, o.s.having.log
 	for n := 0; b.cursor < len(log) && n < fillHaves; b.cursor++ {
-		if i := log[b.cursor]; !p.has.has(int(i)) {
+		if i := log[b.cursor]; !p.has.all {
 			b.control = peerwire.AppendHave(b.control, i)
 			b.offered = true
 			n++
@@ -131,7 +124,7 @@ func (o *sending) onRequest(p *peer, m *peerwire.Message, eff *Effects) error {
 	if m.Length == 0 || m.Length > maxRequestLen || int64(m.Begin)+int64(m.Length) > size {
 		return protocolError(m.ID, "piece %d, begin %d, length %d: outside of the piece or too long", m.Index, m.Begin, m.Length)
 	}
-	served := s.mode != Paused && s.picker.Have().Has(int(m.Index)) && p.out.queued() < s.limits.QueueLimit &&
+	served := s.mode != Paused && s.picker.Have().Has(int(m.Index)) && s.showing.knows(p, int(m.Index)) && p.out.queued() < s.limits.QueueLimit &&
 		(!p.wire.choking || p.fast.granted(m.Index))
 	u := Upload{m.Index, m.Begin, m.Length}
 	if !served {

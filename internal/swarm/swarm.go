@@ -7,6 +7,7 @@ import (
 
 	"github.com/seed1734be99/starling/internal/block"
 	"github.com/seed1734be99/starling/metainfo"
+	"github.com/seed1734be99/starling/piece"
 )
 
 // Why a connection is closed, or refused.
@@ -44,12 +45,19 @@ type Config struct {
 	Hashes      metainfo.Hashes
 	ID          [20]byte // our peer id
 	Rand        *rand.Rand
-	Pool        *block.Pool // slabs; shared with others
-	Now         time.Time   // the base of all times
-	MaxPeers    int         // 0: no limit
-	MaxRequests int         // open requests to one peer; 0: 1024
-	QueueLimit  int         // requests that one peer may queue with us; 0: 500
-	Slots       int         // upload slots; 0: the strategy decides
+	Pool        *block.Pool    // slabs; shared with others
+	Now         time.Time      // the base of all times
+	MaxPeers    int            // 0: no limit
+	MaxRequests int            // open requests to one peer; 0: 1024
+	QueueLimit  int            // requests that one peer may queue with us; 0: 500
+	Order       piece.Strategy // which pieces are begun first; nil: the rarest
+	Settings
+}
+
+// Settings is what may be changed at any time.
+type Settings struct {
+	Slots     int  // upload slots; 0: the strategy decides
+	SuperSeed bool // show each peer one piece at a time (BEP 16)
 }
 
 // Counters are totals of payload bytes since the swarm was made.
@@ -71,12 +79,13 @@ type Swarm struct {
 	hashes metainfo.Hashes
 	rand   *rand.Rand
 	pool   *block.Pool
-	limits Config // but for Slots
+	limits Config // but for Order and Settings
 
-	mode    Mode
-	fault   error
-	content // embedded: all the others look at it
-	total   Counters
+	mode     Mode
+	fault    error
+	settings Settings
+	content  // embedded: all the others look at it
+	total    Counters
 
 	members   members   // who is connected
 	having    having    // which pieces we and they have
@@ -86,6 +95,7 @@ type Swarm struct {
 	check     check     // a verification of what is on disk
 	sending   sending   // what goes out
 	choking   choking   // whom we let download
+	showing   showing   // super-seeding
 	metadata  metadata  // the info dictionary, as bytes
 }
 
@@ -97,9 +107,9 @@ func New(c Config) *Swarm {
 	if c.QueueLimit == 0 {
 		c.QueueLimit = 500
 	}
-	s := &Swarm{base: c.Now, hashes: c.Hashes, rand: c.Rand, pool: c.Pool, limits: c, mode: Paused}
+	s := &Swarm{base: c.Now, hashes: c.Hashes, rand: c.Rand, pool: c.Pool, limits: c, settings: c.Settings, mode: Paused}
 	s.members.s, s.having.s, s.asking.s, s.receiving.s = s, s, s, s
-	s.jobs.s, s.check.s, s.sending.s, s.choking.s, s.metadata.s = s, s, s, s, s
+	s.jobs.s, s.check.s, s.sending.s, s.choking.s, s.metadata.s, s.showing.s = s, s, s, s, s, s
 	s.receiving.landings = make(map[int]*landing)
 	_, s.receiving.reserve = SlabRoom(c.Pool)
 	return s
@@ -111,10 +121,20 @@ func (s *Swarm) at(now time.Time) stamp { return now.Sub(s.base) }
 // have before. Those whose word does not fit are dropped.
 func (s *Swarm) setContent(c Content, at stamp, eff *Effects) {
 	s.content.set(c, s.rand)
+	s.picker.Order().SetStrategy(s.limits.Order)
 	for p := range s.members.all {
 		if err := s.having.readPending(p, at, eff); err != nil {
 			eff.drop(p.id, err)
 		}
+	}
+}
+
+// setOrder exchanges the rule by which pieces are begun.
+func (s *Swarm) setOrder(by piece.Strategy, at stamp, eff *Effects) {
+	s.limits.Order = by
+	if s.picker != nil {
+		s.picker.Order().SetStrategy(by)
+		s.asking.refill(at, eff)
 	}
 }
 

@@ -55,6 +55,7 @@ func (s *Swarm) tickPeer(p *peer, at stamp, eff *Effects) {
 		eff.drop(p.id, ErrSilent)
 		return
 	}
+	s.showing.admit(p, eff)
 	s.sending.tick(p, at, eff)
 	s.asking.tick(p, at, eff)
 	p.shrink(at)

@@ -8,6 +8,13 @@
 // send: control messages first, then runs of adjacent blocks, read from the
 // storage with one read and sent with one vectored write.
 //
+// Limits are [Gate]s, which connections pass in a fixed order: the strategy's
+// for this peer, that of each peer, the torrent's, the client's. Who finds too
+// little stands in line, and everybody in it gets a block's worth in turn. A
+// writer pays before it takes blocks out of the swarm's queue, so that cancels
+// and chokes are obeyed while it waits, and control messages pass it. A reader
+// pays for what it has read before it reads on, with no buffer but its own.
+//
 // A reader that waits for its peer holds 2 KiB; it borrows 32 or 256 KiB
 // while blocks come. Before it would exceed the budget it stops reading, with
 // no buffer, and TCP makes the peer wait.
