@@ -121,7 +121,11 @@ func (c *Client) Add(spec Spec) (*Torrent, error) {
 
 // merge takes more trackers and peers for a torrent that is added again.
 func merge(t *Torrent, tiers [][]string, peers []string) {
-	if !t.c.cfg.Trackers.Off {
+	private := false // BEP 27: its own trackers alone; who knows its infohash must not bring others
+	if info := t.Info(); info != nil {
+		private = info.Private
+	}
+	if !t.c.cfg.Trackers.Off && !private {
 		t.trackers.schedule.Add(time.Now(), tiers)
 	}
 	t.AddPeers(peers...)

@@ -19,7 +19,12 @@ type announcing struct {
 	t        *Torrent
 	schedule *discover.Trackers
 
-	inLine bool // waits for its turn to announce; guarded by the client's announcers
+	leaving group      // announces of "stopped", which go on when the torrent ends
+	handing sync.Mutex // held while an answer is taken
+
+	// Guarded by the client's announcers.
+	in    *line // where it waits for its turn; nil: nowhere
+	place int
 
 	mu                   sync.Mutex
 	running              bool
@@ -41,7 +46,11 @@ func (a *announcing) start(now time.Time) {
 		a.uploaded, a.downloaded = st.Counters.Uploaded, honest(&st)
 	}
 	a.mu.Unlock()
-	a.schedule.Start(now, st.Known && st.Left == 0)
+	complete := st.Known && st.Left == 0
+	a.schedule.Start(now, complete)
+	if st := a.t.g.Stats(now); !complete && st.Known && st.Left == 0 {
+		a.schedule.Complete(now) // since just now
+	}
 }
 
 // stop ends the session: "stopped" is due then.
@@ -66,7 +75,7 @@ func (a *announcing) announce(now time.Time) time.Time {
 
 // begin starts what is due, and reports whether there was something. What the
 // schedule hands out is never dropped: behind end, it is left for the farewell.
-func (a *announcing) begin(now time.Time, f *flight) (began bool) {
+func (a *announcing) begin(now time.Time) (began bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for !a.ended {
@@ -75,12 +84,18 @@ func (a *announcing) begin(now time.Time, f *flight) (began bool) {
 			a.t.c.clock.at(&a.t.clock, wake)
 			break
 		}
-		mine := f
-		if began {
-			mine = a.t.c.announces.another(f, now)
+		f, ok := a.t.c.announces.admit(due.URL, now)
+		if !ok { // the next tracker has a line of its own
+			a.schedule.Done(due, now, nil, errSilent)
+			a.report(&due, errSilent)
+			return false
 		}
 		began = true
-		a.t.group.Go(func() { a.tell(due, mine) })
+		group := &a.t.group
+		if due.Event == tracker.Stopped {
+			group = &a.leaving
+		}
+		group.Go(func() { a.tell(due, f) })
 	}
 	return began
 }
@@ -96,31 +111,46 @@ func (a *announcing) end(now time.Time) {
 // tell makes one announce, and takes the peers it brings.
 func (a *announcing) tell(due tracker.Due, f *flight) {
 	t := a.t
-	ctx := t.ctx
-	if due.Event == tracker.Stopped { // of a pause: goes on when the torrent ends
-		var cancel context.CancelFunc
+	ctx, cancel := t.ctx, func() {}
+	if due.Event == tracker.Stopped { // of a pause
 		ctx, cancel = context.WithTimeout(t.c.farewell, goodbyeTime)
-		defer cancel()
 	}
 	r, err := t.c.trackers.Announce(ctx, due.URL, a.request(&due))
-	t.c.announces.ended(f)
-	out := a.schedule.Done(due, time.Now(), &r, err)
-	a.report(&due, err)
-	t.c.own.learn(r.ExternalIP)
-	if out.Switched { // BEP 27
-		t.peers.renew(errSwitched)
+	cancel()
+	t.c.announces.ended(f, answered(err))
+	if t.ctx.Err() != nil {
+		a.end(time.Now()) // first, so that what was cut off is no failure of the tracker's
 	}
-	if out.Use {
-		a.takePeers(r.Peers)
+	t.c.own.learn(r.ExternalIP)
+	names, era := a.take(&due, &r, err)
+	a.report(&due, err)
+	if len(names) > 0 {
+		t.peers.resolve(names, discover.OriginTracker, era)
 	}
 	t.poke()
 }
 
-// report tells the program. That a tracker has no address of one family is no
-// news, and comes again and again.
+// take hands an answer to the schedule, and does what that says of it: one
+// answer at a time, so that no peers of a tracker that we left are taken behind
+// the change.
+func (a *announcing) take(due *tracker.Due, r *tracker.Response, err error) (names []string, era int32) {
+	a.handing.Lock()
+	defer a.handing.Unlock()
+	out := a.schedule.Done(*due, time.Now(), r, err)
+	if out.Switched { // BEP 27
+		a.t.peers.renew(errSwitched)
+	}
+	if out.Use {
+		names = a.takePeers(r.Peers)
+	}
+	return names, a.t.peers.era.Load()
+}
+
+// report tells the program. That a tracker can't be reached over one family is
+// no news if it can over another, and comes again and again.
 func (a *announcing) report(due *tracker.Due, err error) {
 	t := a.t
-	if errors.Is(err, tracker.ErrNoAddress) {
+	if errors.Is(err, errSilent) || err != nil && due.Family != tracker.AnyFamily && a.works(due.URL) {
 		t.c.cfg.Logger.Debug("not announced", "torrent", t.Name(), "family", due.Family, "error", err)
 		return
 	}
@@ -128,6 +158,16 @@ func (a *announcing) report(due *tracker.Due, err error) {
 	if err != nil {
 		t.c.cfg.Logger.Info("announce failed", "torrent", t.Name(), "event", due.Event, "error", err)
 	}
+}
+
+// works reports whether a tracker answers over one family at least.
+func (a *announcing) works(announceURL string) bool {
+	for _, s := range a.schedule.Status() {
+		if s.URL == announceURL {
+			return s.Started && s.Fails == 0
+		}
+	}
+	return false
 }
 
 func (a *announcing) request(due *tracker.Due) tracker.Request {
@@ -150,10 +190,10 @@ func (a *announcing) request(due *tracker.Due) tracker.Request {
 	return r
 }
 
-// takePeers adds what a tracker told, but for ourselves (T26).
-func (a *announcing) takePeers(peers []tracker.Peer) {
+// takePeers adds what a tracker told, but for ourselves (T26), and returns the
+// names that are to be looked up.
+func (a *announcing) takePeers(peers []tracker.Peer) (names []string) {
 	to := &a.t.peers
-	var names []string
 	for _, p := range peers {
 		switch {
 		case p.HasID && p.ID == a.t.id, a.t.c.own.is(p.Addr):
@@ -168,7 +208,5 @@ func (a *announcing) takePeers(peers []tracker.Peer) {
 			names = append(names, net.JoinHostPort(p.Host, strconv.Itoa(int(p.Port))))
 		}
 	}
-	if len(names) > 0 {
-		to.resolve(names, discover.OriginTracker)
-	}
+	return names
 }

@@ -92,7 +92,10 @@ func (c *Client) setHTTP() {
 	c.http = c.cfg.HTTPClient
 	if c.http == nil {
 		tr := http.DefaultTransport.(*http.Transport).Clone()
-		tr.DialContext = c.cfg.Network.DialContext
+		tr.DialContext = nil // the system's: then policies are asked before a connection is made
+		if _, system := c.cfg.Network.(*systemNetwork); !system {
+			tr.DialContext = c.cfg.Network.DialContext
+		}
 		tr.MaxIdleConnsPerHost = announcesAtOne
 		tr.MaxConnsPerHost = goodbyesAtOne
 		tr.IdleConnTimeout = 30 * time.Second

@@ -42,6 +42,8 @@ func (c *Client) Close() error {
 // files. The wait for dead trackers is the same for one torrent and for
 // thousands.
 func (c *Client) shut(list []*Torrent, reason error, deleteData bool) error {
+	ctx, cancel := context.WithTimeout(c.farewell, goodbyeTime)
+	defer cancel()
 	mine := make([]bool, len(list))
 	each(len(list), func(i int) { mine[i] = list[i].life.quiet(reason) })
 	var quiet []*Torrent
@@ -52,10 +54,13 @@ func (c *Client) shut(list []*Torrent, reason error, deleteData bool) error {
 			trackers = append(trackers, &t.trackers)
 		}
 	}
-	ctx, cancel := context.WithTimeout(c.farewell, goodbyeTime)
-	defer cancel()
 	var wg sync.WaitGroup
-	wg.Go(func() { c.goodbye(ctx, trackers...) })
+	wg.Go(func() {
+		c.goodbye(ctx, trackers...)
+		for _, a := range trackers {
+			a.leaving.Close() // of a pause before: no longer than the farewell
+		}
+	})
 	errs := make([]error, len(quiet))
 	each(len(quiet), func(i int) { errs[i] = quiet[i].life.flush(deleteData) })
 	wg.Wait()

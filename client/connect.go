@@ -50,20 +50,35 @@ var errSwitched = errors.New("client: private torrent uses another tracker now")
 // says that the torrent is private: not all of them came from its trackers.
 var errPrivate = errors.New("client: torrent is private")
 
-// renew drops all peers, and forgets all addresses.
+// renew drops all peers, and forgets all addresses. Forgetting comes first: who
+// sees the new era dials none of the old addresses.
 func (p *peering) renew(reason error) {
-	p.era.Add(1)
 	p.known.Clear()
+	p.era.Add(1)
 	p.conns.closeAll(reason)
 }
 
 // becomePrivate takes peers only from the trackers from now on, and uses one of
-// these at a time (BEP 27).
+// these at a time (BEP 27). Addresses stay if all of them are of that one.
 func (p *peering) becomePrivate() {
-	p.t.trackers.schedule.SetPrivate(time.Now())
-	p.known.OnlyOf(discover.OriginTracker)
-	p.era.Add(1)
-	p.conns.closeAll(errPrivate)
+	a := &p.t.trackers
+	a.handing.Lock()
+	defer a.handing.Unlock()
+	asked := 0
+	for _, s := range a.schedule.Status() {
+		if s.Started {
+			asked++
+		}
+	}
+	a.schedule.SetPrivate(time.Now())
+	if asked == 1 {
+		p.known.OnlyOf(discover.OriginTracker)
+		p.era.Add(1)
+		p.conns.closeAll(errPrivate)
+		return
+	}
+	p.renew(errPrivate)
+	a.schedule.Force(time.Now())
 }
 
 // connect dials candidates while there is room, and returns when to look again.
@@ -281,13 +296,14 @@ func (p *peering) add(addresses []string, origin discover.Origin) {
 		}
 	}
 	if len(names) > 0 {
-		p.t.group.Go(func() { p.resolve(names, origin) })
+		era := p.era.Load()
+		p.t.group.Go(func() { p.resolve(names, origin, era) })
 	}
 	p.t.poke()
 }
 
-// resolve adds the addresses of "host:port" names.
-func (p *peering) resolve(names []string, origin discover.Origin) {
+// resolve adds the addresses of "host:port" names that were heard of in an era.
+func (p *peering) resolve(names []string, origin discover.Origin, era int32) {
 	t := p.t
 	for _, name := range names {
 		host, port, err := net.SplitHostPort(name)
@@ -303,9 +319,13 @@ func (p *peering) resolve(names []string, origin discover.Origin) {
 			t.c.cfg.Logger.Debug("resolve", "host", host, "error", err)
 			continue
 		}
-		for _, ip := range ips[:min(len(ips), maxResolved)] {
-			p.known.Add(discover.Candidate{Addr: netip.AddrPortFrom(ip, uint16(number)), Origin: origin})
+		t.trackers.handing.Lock()
+		if p.era.Load() == era { // else they are of no use since
+			for _, ip := range ips[:min(len(ips), maxResolved)] {
+				p.known.Add(discover.Candidate{Addr: netip.AddrPortFrom(ip, uint16(number)), Origin: origin})
+			}
 		}
+		t.trackers.handing.Unlock()
 	}
 	t.poke()
 }

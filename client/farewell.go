@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +13,8 @@ import (
 const (
 	goodbyeTime   = 5 * time.Second // bounds the announces of "stopped" (T4)
 	shortGoodbye  = time.Second     // for trackers that failed when they were last asked
-	goodbyesAtOne = 256             // at once, to one tracker: as many answers as a socket's buffer holds
+	goodbyesAtOne = 256             // at once, to one tracker
+	udpGoodbyes   = 512             // the same over UDP: as many answers as a socket holds
 )
 
 // farewell tells the trackers of some torrents that these have stopped: side by
@@ -64,7 +67,11 @@ func (f *farewell) take(a *announcing) {
 			f.lines[host] = l
 		}
 		l.waiting = append(l.waiting, goodbye{a, due})
-		if l.tellers < goodbyesAtOne {
+		most := goodbyesAtOne
+		if strings.HasPrefix(due.URL, "udp:") {
+			most = udpGoodbyes
+		}
+		if l.tellers < most {
 			l.tellers++
 			f.wg.Go(func() { f.tell(l) })
 		}
@@ -84,7 +91,7 @@ func (f *farewell) tell(l *goodbyes) {
 		g, dead := l.waiting[0], l.dead
 		l.waiting = l.waiting[1:]
 		f.mu.Unlock()
-		if err := f.say(g, dead); err != nil && g.due.Failing {
+		if err := f.say(g, dead && g.due.Failing); g.due.Failing && errors.Is(err, context.DeadlineExceeded) {
 			f.mu.Lock()
 			l.dead = true
 			f.mu.Unlock()

@@ -177,3 +177,58 @@ func TestRT6_ManyPeers(t *testing.T) {
 		require.LessOrEqual(t, len(out.dialed), 2000)
 	})
 }
+
+// A magnet link that was announced to two trackers turns out to be private: the
+// one that is left hears so, and its peers are not dialled any more.
+func TestT18_MagnetTurnsPrivate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kept := &recorder{interval: 2 * time.Minute, peers: []string{simAddr(ip4(1, 1))}}
+		left := &recorder{interval: 2 * time.Minute, peers: []string{simAddr(ip4(2, 1))}}
+		w := newWorld(t, 1<<20, 64<<10, simnet.Link{Latency: 10 * time.Millisecond}, kept)
+		other := w.serve(ip4(9, 8), left)
+		m := w.private()
+		out := &outgoing{Host: w.Host(ip4(0, 1))}
+		c := w.client(ip4(0, 1), client.Config{Network: out, Trackers: client.TrackerConfig{ToAll: true}})
+		link := "magnet:?xt=urn:btih:" + m.Hashes().V1.String()
+		tor := add(t, c, client.Spec{Magnet: link + "&x.pe=" + simAddr(ip4(3, 1)), Trackers: [][]string{{w.url}, {other}}})
+		time.Sleep(90 * time.Second)
+		require.NotZero(t, out.count(simAddr(ip4(2, 1))))
+		require.NotZero(t, out.count(simAddr(ip4(3, 1))))
+		_, err := c.Add(client.Spec{MetaInfo: m}) // as from a peer
+		require.ErrorIs(t, err, client.ErrExists)
+		require.True(t, tor.Info().Private)
+		before := out.count(simAddr(ip4(2, 1))) + out.count(simAddr(ip4(3, 1)))
+		time.Sleep(30 * time.Minute)
+		require.Equal(t, before, out.count(simAddr(ip4(2, 1)))+out.count(simAddr(ip4(3, 1))))
+		require.NotZero(t, out.count(simAddr(ip4(1, 1))))
+		require.Equal(t, 1, left.count("stopped"))
+		require.NoError(t, c.Close())
+		require.Equal(t, 1, left.count("stopped"))
+		require.Equal(t, 1, kept.count("stopped"))
+	})
+}
+
+// Somebody's magnet link does not bring a tracker of its own into a private
+// torrent that is there.
+func TestRT18_NoTrackerFromOutside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := false
+		foreign := &recorder{}
+		w := newWorld(t, 1<<20, 64<<10, simnet.Link{Latency: 10 * time.Millisecond}, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if down {
+				http.Error(rw, "down", http.StatusServiceUnavailable)
+				return
+			}
+			(&recorder{interval: 2 * time.Minute}).ServeHTTP(rw, r)
+		}))
+		other := w.serve(ip4(9, 8), foreign)
+		m := w.private()
+		c := w.client(ip4(0, 1), client.Config{})
+		add(t, c, client.Spec{MetaInfo: m, Trackers: [][]string{{w.url}}})
+		_, err := c.Add(client.Spec{Magnet: "magnet:?xt=urn:btih:" + m.Hashes().V1.String(), Trackers: [][]string{{other}}})
+		require.ErrorIs(t, err, client.ErrExists)
+		down = true
+		time.Sleep(10 * time.Minute)
+		require.Empty(t, foreign.all())
+	})
+}

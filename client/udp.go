@@ -29,11 +29,26 @@ type udpSockets struct {
 
 // listenPacket opens the trackers' share of the socket.
 func (u *udpSockets) listenPacket(_ context.Context, network, _ string) (net.PacketConn, error) {
-	m, err := u.open(network)
-	if err != nil {
-		return nil, err
+	for again := false; ; again = true {
+		m, err := u.open(network)
+		if err != nil {
+			return nil, err
+		}
+		pc, err := m.Open(udpmux.Tracker)
+		if err == nil || errors.Is(err, udpmux.ErrOpen) || again {
+			return pc, err
+		}
+		u.drop(network, m) // the socket has failed: another may not
 	}
-	return m.Open(udpmux.Tracker)
+}
+
+func (u *udpSockets) drop(network string, m *udpmux.Mux) {
+	u.mu.Lock()
+	if u.mux[network] == m {
+		delete(u.mux, network)
+	}
+	u.mu.Unlock()
+	m.Close()
 }
 
 func (u *udpSockets) open(network string) (*udpmux.Mux, error) {

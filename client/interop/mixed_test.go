@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -130,7 +132,7 @@ type participant struct {
 	*client
 	job
 	name     string
-	ours     *embeddedLeech // nil: a process
+	ours     *embeddedClient // nil: it is a process
 	leave    func()
 	complete time.Duration // since all were started; 0: not yet
 }
@@ -143,7 +145,7 @@ func (x mixed) run(t *testing.T, seeder *client, number uint64) map[string]share
 	h := listensIn(t, ctx, at)
 	p := makePayload(t, x.payload, announceURL("http", at))
 	join := func(c *client, dir, name string, rate library.Limits) *participant {
-		m := &participant{client: c, name: name, job: job{payload: p, what: p.torrent, dir: dir, at: newAddr(), track: true}}
+		m := &participant{client: c, name: name, job: job{payload: p, what: p.torrent, dir: dir, at: farAddr(t), track: true}}
 		m.start(t, rate)
 		return m
 	}
@@ -241,7 +243,7 @@ func (m *participant) start(t *testing.T, rate library.Limits) {
 	case starling:
 		m.ours = newEmbedded(t, library.Config{
 			Dir: m.dir, Listen: m.at.String(), UploadLimit: rate.Upload, DownloadLimit: rate.Download,
-		}, library.Spec{}, m.what)
+		}, m.what)
 		m.leave = m.ours.leave
 		return
 	case libtorrent:
@@ -259,10 +261,10 @@ func (m *participant) start(t *testing.T, rate library.Limits) {
 	m.leave = func() { p.end(syscall.SIGINT) } // aria2 says goodbye when interrupted, not when terminated
 }
 
-// embeddedLeech is a client of the library in this process: with an address of
+// embeddedClient is a client of the library in this process: with an address of
 // its own for everything, which the programs can't have, and so that one can
 // look inside.
-type embeddedLeech struct {
+type embeddedClient struct {
 	*library.Client
 	torrent *library.Torrent
 	seen    map[[20]byte]*exchanged // by peer id
@@ -275,8 +277,9 @@ type exchanged struct {
 	got, put int64
 }
 
-// newEmbedded starts a client that is closed with the test at the latest.
-func newEmbedded(t *testing.T, cfg library.Config, spec library.Spec, torrent string) *embeddedLeech {
+// newEmbedded starts a client, which is closed with the test at the latest, on a
+// torrent whose data lie, or get to, its folder.
+func newEmbedded(t *testing.T, cfg library.Config, torrent string, peers ...string) *embeddedClient {
 	t.Helper()
 	at := netip.MustParseAddrPort(cfg.Listen)
 	cfg.Network = &boundTo{net.Dialer{LocalAddr: &net.TCPAddr{IP: at.Addr().AsSlice()}}}
@@ -286,18 +289,18 @@ func newEmbedded(t *testing.T, cfg library.Config, spec library.Spec, torrent st
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	e := &embeddedLeech{Client: c, seen: make(map[[20]byte]*exchanged)}
+	e := &embeddedClient{Client: c, seen: make(map[[20]byte]*exchanged)}
 	if e.torrent, err = c.AddFile(torrent); err != nil {
 		t.Fatal(err)
 	}
-	e.torrent.AddPeers(spec.Peers...)
+	e.torrent.AddPeers(peers...)
 	return e
 }
 
-func (e *embeddedLeech) leave() { _ = e.Close() }
+func (e *embeddedClient) leave() { _ = e.Close() }
 
 // look remembers what was exchanged with whom.
-func (e *embeddedLeech) look(all []*participant) {
+func (e *embeddedClient) look(all []*participant) {
 	if e == nil {
 		return
 	}
@@ -317,7 +320,7 @@ func (e *embeddedLeech) look(all []*participant) {
 }
 
 // write tells what was exchanged with the others, by client.
-func (e *embeddedLeech) write(b *strings.Builder) {
+func (e *embeddedClient) write(b *strings.Builder) {
 	if e == nil {
 		return
 	}
@@ -331,6 +334,22 @@ func (e *embeddedLeech) write(b *strings.Builder) {
 			fmt.Fprintf(b, "; %s: got %.1f gave %.1f", name, mib(s.got), mib(s.put))
 		}
 	}
+}
+
+var farAddrs atomic.Uint32
+
+// farAddr gives out a public-looking address in a network of its own, and puts
+// it on lo: to clients the addresses of 198.51.100.0/24 are those of neighbours,
+// who have the same allowed-fast set (BEP 6), so that all ask for the same pieces
+// first.
+func farAddr(t *testing.T) netip.AddrPort {
+	t.Helper()
+	n := farAddrs.Add(1)
+	a := netip.AddrFrom4([4]byte{45, byte(n >> 8), byte(n), 1})
+	if out, err := exec.Command("ip", "addr", "replace", a.String()+"/32", "dev", "lo").CombinedOutput(); err != nil {
+		t.Fatalf("ip addr replace %s: %v: %s", a, err, out)
+	}
+	return netip.AddrPortFrom(a, newPort())
 }
 
 // boundTo makes all connections from one address.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Kind is a protocol over UDP.
@@ -30,10 +31,15 @@ const (
 	maxPacket = 64 << 10
 	// maxQueue is how many packets wait for one protocol. More are dropped, as
 	// a real socket does.
-	maxQueue = 256
+	maxQueue = 1024
+	// maxAnswer is the longest packet for trackers: two hundred peers are 3.6 KB.
+	maxAnswer = 4 << 10
+	// slowFails is after how many failures in a row reading pauses.
+	slowFails = 10
 	// maxFails is how many reads may fail in a row. Systems report on a socket
 	// what became of packets that it sent elsewhere.
-	maxFails = 100
+	maxFails  = 100
+	failPause = 10 * time.Millisecond
 )
 
 // ErrOpen says that a protocol's virtual socket is open already.
@@ -116,6 +122,9 @@ func (m *Mux) read() {
 				m.end(err)
 				return
 			}
+			if fails > slowFails {
+				time.Sleep(failPause)
+			}
 			continue
 		}
 		fails = 0
@@ -129,7 +138,7 @@ func (m *Mux) deliver(packet []byte, from net.Addr) {
 		m.mu.Lock()
 		c := m.conn[k]
 		m.mu.Unlock()
-		ok = c != nil && c.put(packet, from)
+		ok = c != nil && (k != Tracker || len(packet) <= maxAnswer) && c.put(packet, from)
 	}
 	if !ok {
 		m.dropped.Add(1)
