@@ -18,6 +18,10 @@ type endpoint struct {
 	event  Event  // its event
 	began  instant
 
+	// there says that the tracker counts us among its peers, as far as we know:
+	// it answered an announce, of whatever session, and was sent no Stopped since.
+	there bool
+
 	// Of this session.
 	tried         bool // Started was sent
 	started       bool // and answered
@@ -68,7 +72,9 @@ func (c counts) or(d counts) counts {
 	return counts{fill(c.seeders, d.seeders), fill(c.leechers, d.leechers), fill(c.downloaded, d.downloaded)}
 }
 
-// startSession forgets the session before, but not what is still under way.
+// startSession forgets the session before, but not what is still under way, nor
+// that the tracker counts us if it was not sent Stopped in time: after the new
+// session's end at the latest it will be.
 func (ep *endpoint) startSession() {
 	ep.tried, ep.started, ep.works = false, false, false
 	ep.owesCompleted, ep.toldCompleted, ep.owesStopped = false, false, false

@@ -45,6 +45,8 @@ const (
 //     was complete, until it answers, and never a second time. After Stop it is
 //     tried once.
 //   - Stopped goes once to each endpoint that answered a Started, and is the last.
+//     If the next session has begun before it was sent, it goes out at the end of
+//     that, whether the endpoint was announced to again or not.
 //   - Regular announces come after the interval the tracker asked for. Force
 //     brings them forward, and so does a current tracker that fails, but never
 //     before the minimum interval. Events need not wait.
@@ -169,9 +171,13 @@ func (s *Schedule) Complete(now time.Time) {
 	}
 }
 
-// Stop ends the session. What was under way is best cut off and reported with
-// Done; an endpoint whose announce is under way is told Stopped after that, if
-// it has answered a Started by then.
+// Stop ends the session. Call it before the announces under way are cut off:
+// what fails after Stop, and has not been under way for 15 s, says nothing of the
+// tracker; what fails before it is a failure like others, which puts the tracker
+// off and makes its Stopped one that nobody waits long for (Due.Failing). Then
+// cut them off, or let them end, and report each with Done: an endpoint whose
+// announce is under way is told Stopped after that, if it has answered a Started
+// by then.
 func (s *Schedule) Stop(now time.Time) {
 	if !s.running {
 		return
@@ -180,7 +186,7 @@ func (s *Schedule) Stop(now time.Time) {
 	s.running, s.walking, s.trying, s.current = false, false, nil, nil
 	for _, e := range s.tiers.list {
 		for i := range e.ends {
-			e.ends[i].owesStopped = e.ends[i].started
+			e.ends[i].owesStopped = e.ends[i].there
 		}
 	}
 }
@@ -298,6 +304,9 @@ func (s *Schedule) Done(due Due, now time.Time, resp *Response, err error) Outco
 		err = ErrMalformed
 	}
 	mine := due.session == s.session
+	if err == nil && due.Event != Stopped {
+		ep.there = true
+	}
 	switch {
 	case err != nil:
 		// That it was cut off at Stop says nothing of the tracker.
@@ -311,6 +320,9 @@ func (s *Schedule) Done(due Due, now time.Time, resp *Response, err error) Outco
 		}
 		return Outcome{}
 	case !mine:
+		// The present session's Started follows when its turn comes. Where it has
+		// no turn any more, Stopped does.
+		ep.owesStopped = !s.running || s.private && s.current != nil && s.current != e
 		return Outcome{}
 	}
 	ep.answered(at, resp)

@@ -56,6 +56,36 @@ func TestT3_CompletedBehindStop(t *testing.T) {
 	require.False(t, ok)
 }
 
+// Whoever counts us since an earlier session is told Stopped, even if there was
+// no time to tell it anything in the last one.
+func TestT4_StoppedAcrossSessions(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	for name, answered := range map[string]bool{"answered in time": true, "answered late": false} {
+		s := NewSchedule(ScheduleConfig{Trackers: [][]string{{"http://a/"}}})
+		s.Start(now, false)
+		due, _, _ := s.Next(now)
+		if answered {
+			s.Done(due, now, &Response{}, nil)
+		}
+		for range 2 {
+			s.Stop(now)
+			s.Start(now, false)
+		}
+		s.Stop(now)
+		if !answered {
+			_, ok, _ := s.Next(now)
+			require.False(t, ok, name)
+			require.Zero(t, s.Done(due, now, &Response{}, nil), name)
+		}
+		due, ok, _ := s.Next(now)
+		require.True(t, ok, name)
+		require.Equal(t, Stopped, due.Event, name)
+		s.Done(due, now, &Response{}, nil)
+		_, ok, _ = s.Next(now)
+		require.False(t, ok, "once")
+	}
+}
+
 // Started waits for the farewell of the session before.
 func TestT5_StartedBehindStopped(t *testing.T) {
 	now := time.Unix(1_000_000, 0)

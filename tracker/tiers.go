@@ -167,7 +167,7 @@ func (t *tiers) farewell() (pick, bool) {
 			ep := &e.ends[i]
 			switch {
 			case !ep.owesStopped || ep.flight != 0:
-			case ep.owesCompleted && !ep.retired:
+			case ep.owesCompleted && ep.started && !ep.retired:
 				return pick{e, i, Completed, 0}, true
 			default:
 				return pick{e, i, Stopped, 0}, true

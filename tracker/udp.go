@@ -278,9 +278,13 @@ type udpRoute struct {
 }
 
 // udpConnect is a connect request under way, shared by all who need its id. Its
-// transmissions keep to their times however many there are.
+// transmissions keep to the times of the one among them who has waited for the
+// fewest: it may go on for as long as there is always somebody who waits, and
+// its waits, 15 s * 2^n, must not grow all the while. So one packet goes out in
+// 15 s at most, and nobody waits longer for one than that.
 type udpConnect struct {
-	waiting int // guarded by udpState.mu
+	waiting int      // guarded by udpState.mu
+	joined  chan int // what who has joined since has counted up to; room for one
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when grant and err are good
 	grant   udpGrant
@@ -309,12 +313,14 @@ func (x *udpExchange) grant(n, start int) (udpGrant, error) {
 	c := u.connects[route]
 	if c == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		c = &udpConnect{cancel: cancel, done: make(chan struct{})}
+		c = &udpConnect{joined: make(chan int, 1), cancel: cancel, done: make(chan struct{})}
 		if u.connects == nil {
 			u.connects = make(map[udpRoute]*udpConnect)
 		}
 		u.connects[route] = c
 		go c.run(ctx, u, route, slices.Clone(x.addrs), n, start) // leave waits for it
+	} else {
+		c.joinLocked(n)
 	}
 	c.waiting++
 	u.mu.Unlock()
@@ -325,6 +331,16 @@ func (x *udpExchange) grant(n, start int) (udpGrant, error) {
 	case <-x.ctx.Done():
 		return udpGrant{}, x.ctx.Err()
 	}
+}
+
+// joinLocked tells the goroutine of somebody whose next transmission is number n.
+func (c *udpConnect) joinLocked(n int) {
+	select {
+	case other := <-c.joined:
+		n = min(n, other)
+	default:
+	}
+	c.joined <- n // there is room: who sends holds the lock
 }
 
 // leave is called by each who waited. The last one ends the request, if it
@@ -346,7 +362,7 @@ func (c *udpConnect) leave(u *udpState, route udpRoute) {
 // run is the goroutine of a connect request.
 func (c *udpConnect) run(ctx context.Context, u *udpState, route udpRoute, addrs []netip.AddrPort, n, start int) {
 	defer close(c.done)
-	g, err := connect(ctx, route.sockets, addrs, n, start)
+	g, err := c.connect(ctx, route.sockets, addrs, n, start)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	c.grant, c.err = g, err
@@ -360,7 +376,7 @@ func (c *udpConnect) run(ctx context.Context, u *udpState, route udpRoute, addrs
 }
 
 // connect gets a connection id from one of some addresses (BEP 15, connect).
-func connect(ctx context.Context, sockets [2]*udpSocket, addrs []netip.AddrPort, n, start int) (udpGrant, error) {
+func (c *udpConnect) connect(ctx context.Context, sockets [2]*udpSocket, addrs []netip.AddrPort, n, start int) (udpGrant, error) {
 	answers := make(chan udpAnswer, len(addrs))
 	tids := make(map[netip.AddrPort]uint32, len(addrs))
 	defer func() {
@@ -389,8 +405,8 @@ func connect(ctx context.Context, sockets [2]*udpSocket, addrs []netip.AddrPort,
 			continue
 		}
 		unsent = 0
-		a, err := await(ctx, answers, udpWait(n))
-		if n++; errors.Is(err, errNoAnswer) {
+		a, waited, err := c.await(ctx, answers, n)
+		if n = waited + 1; errors.Is(err, errNoAnswer) {
 			continue
 		}
 		if err != nil {
@@ -400,6 +416,27 @@ func connect(ctx context.Context, sockets [2]*udpSocket, addrs []netip.AddrPort,
 			if withoutZone(to) == a.from {
 				return udpGrant{to: to, id: binary.BigEndian.Uint64(a.packet[8:]), until: time.Now().Add(udpIDLife)}, nil
 			}
+		}
+	}
+}
+
+// await waits for an answer to the transmission that was made just now, number
+// n, or a lower number if somebody joins for whom it is that: waited.
+func (c *udpConnect) await(ctx context.Context, answers <-chan udpAnswer, n int) (a udpAnswer, waited int, err error) {
+	sent := time.Now()
+	timer := time.NewTimer(udpWait(n))
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-answers:
+			return a, n, a.err
+		case <-timer.C:
+			return udpAnswer{}, n, errNoAnswer
+		case <-ctx.Done():
+			return udpAnswer{}, n, ctx.Err()
+		case other := <-c.joined:
+			n = min(n, other)
+			timer.Reset(time.Until(sent.Add(udpWait(n))))
 		}
 	}
 }

@@ -254,6 +254,42 @@ func TestUDPSharedConnect(t *testing.T) {
 	})
 }
 
+// Announces that overlap keep one connect request going for ever. However long a
+// tracker has been dead, each of them sees a packet go out soon, and it comes back
+// for the first one that is made when it is back.
+func TestRT16_SharedConnectKeepsTrying(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		var sent []time.Duration
+		var dead atomic.Bool
+		dead.Store(true)
+		c, log := counted(func(to string, packet []byte) []datagram {
+			if !dead.Load() {
+				return obliging(to, packet)
+			}
+			sent = append(sent, time.Since(begun))
+			return nil
+		})
+		var wg sync.WaitGroup
+		for range 180 {
+			wg.Go(func() { c.Announce(t.Context(), "udp://four:6969", Request{}) })
+			<-time.After(time.Minute)
+		}
+		synctest.Wait()
+		for i := range len(sent) - 1 {
+			gap := sent[i+1] - sent[i]
+			require.True(t, gap >= udpFirstWait && gap <= 2*udpFirstWait, "%v after %v", gap, sent[i])
+		}
+		dead.Store(false)
+		now := time.Now()
+		_, err := c.Announce(t.Context(), "udp://four:6969", Request{})
+		require.NoError(t, err)
+		require.LessOrEqual(t, time.Since(now), udpFirstWait)
+		wg.Wait()
+		requireIdle(t, c, log)
+	})
+}
+
 // The same for who waits for the socket that somebody else opens.
 func TestUDPSharedOpening(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -183,7 +183,7 @@ func (s *Schedule) settle(e *entry) (switched bool) {
 	for _, other := range s.tiers.list {
 		for i := range other.ends {
 			ep := &other.ends[i]
-			ep.owesStopped = ep.started && other != e
+			ep.owesStopped = ep.there && other != e
 		}
 	}
 	return switched
@@ -208,7 +208,7 @@ func (s *Schedule) hand(p pick, at instant) Due {
 			ep.owesCompleted = false // it has had its last chance
 		}
 	case Stopped:
-		ep.owesStopped, ep.started, ep.works = false, false, false
+		ep.owesStopped, ep.there, ep.started, ep.works = false, false, false, false
 	}
 	if p.walk != 0 {
 		ep.walk = p.walk

@@ -130,7 +130,8 @@ func put[K key](s *Server, l *list[K], k K, a *announce, w *swarm, now uint32) (
 	if at < 0 && !reserve(&s.peers, s.cfg.MaxPeers) {
 		return -1, fullOfPeers
 	}
-	if a.event == tracker.Completed && (at < 0 || at < int(l.leeches)) {
+	// T24. Who says so and stays a leech has completed nothing, however often.
+	if a.event == tracker.Completed && a.seed() && (at < 0 || at < int(l.leeches)) {
 		w.downloaded++
 	}
 	var id *[20]byte

@@ -216,6 +216,10 @@ func TestT24_CompletedAndComplete(t *testing.T) {
 	got := newUDPPeer(s, c).announce(t, udpAnnounce{hash: 'h', event: 1, port: 5})
 	require.Equal(t, []uint32{1, 1}, []uint32{got.leeches, got.seeds})
 	require.Equal(t, 3, announced(t, s, a, "left", "5").Downloaded)
+	for range 3 { // who still lacks something has not completed it
+		require.Equal(t, []int{1, 1, 3}, announced(t, s, a, "event", "completed", "left", "5").counts())
+	}
+	require.Equal(t, []int{2, 0, 4}, announced(t, s, a, "event", "completed", "left", "").counts())
 }
 
 // The address is honoured from whom we trust, and never a name.

@@ -42,10 +42,13 @@
 //
 // # UDP
 //
-// A packet without a valid connection id is not answered, unless it asks for one.
-// So nobody can make the tracker send more to a false address than he sends
-// himself. Ids are good for two to four minutes. Peers are given of the family
-// that the packet came over, as many as fit into an Ethernet frame.
+// Nobody can make the tracker send more to a false address than he sends himself:
+// a packet without a valid connection id is answered only if it asks for one, or
+// is an announce or a scrape, with an error that is shorter. Ids are good for two
+// to four minutes, and until the tracker is restarted; the error lets clients ask
+// for another one at once instead of waiting for 15 seconds. It is sent a
+// thousand times a second at most. Peers are given of the family that the packet
+// came over, as many as fit into an Ethernet frame.
 //
 // # The NAT check
 //
@@ -54,8 +57,9 @@
 // handshake; the peer has 5 seconds to answer with its own for the same torrent.
 // Until then the announce's answer waits (over UDP, others are answered
 // meanwhile); if the check fails, the peer is told so and not taken in. There is
-// none for completed and stopped, and none for an address that a trusted network
-// has reported with ip=. Success is remembered for two intervals, failure for a
+// none for completed and stopped, even of a peer that the tracker does not know
+// (it may have been restarted since the peer was checked), and none for an address
+// that a trusted network has reported with ip=, nor for link-local ones. Success is remembered for two intervals, failure for a
 // minute. At most 100 checks are begun in a second and 64 are under way at once;
 // beyond that, peers are let in unchecked. Peers that insist on encrypted
 // connections fail.

@@ -58,10 +58,19 @@ func newNATChecker(s *Server, dial func(ctx context.Context, network, address st
 }
 
 // exempt reports whether an announce passes without a check: who leaves or has
-// just completed has been checked before (T14), and for another's address, which
-// only the trusted may announce, nobody is dialled.
+// just completed, who is taken to have been checked before (T14). For another's
+// address, which only the trusted may announce, nobody is dialled, or their word
+// would make us connect to anywhere (T32). A link-local address cannot be dialled
+// without its zone, which is a matter of our network and not kept.
 func (n *natChecker) exempt(a *announce) bool {
-	return a.event == tracker.Stopped || a.event == tracker.Completed || a.addr.Addr() != a.from
+	return a.event == tracker.Stopped || a.event == tracker.Completed || a.addr.Addr() != a.from || a.from.IsLinkLocalUnicast()
+}
+
+// dialable reports whether a peer's own address may be connected to: one of a
+// single machine. Nothing real announces from others, but a handler in front of
+// this one may have rewritten where a request came from.
+func dialable(addr netip.AddrPort) bool {
+	return addr.Port() != 0 && (addr.Addr().IsGlobalUnicast() || addr.Addr().IsLoopback())
 }
 
 // known returns what is known of an announcing peer without a check; false if it
@@ -70,7 +79,7 @@ func (n *natChecker) known(a *announce, now uint32) (refusal, bool) {
 	if n.exempt(a) {
 		return "", true
 	}
-	if a.addr.Port() == 0 {
+	if !dialable(a.addr) {
 		return unreachable, true
 	}
 	n.mu.Lock()

@@ -168,6 +168,12 @@ func TestT32_WhoIsDialled(t *testing.T) {
 	require.NotEmpty(t, announced(t, s, "192.0.2.1:4000", "port", "0").Failure)
 	require.Empty(t, announced(t, s, "192.0.2.1:4000", "port", "1", "event", "stopped").Failure)
 	require.Empty(t, announced(t, s, "192.0.2.1:4000", "port", "1", "event", "completed").Failure)
+	for _, nobody := range []string{"0.0.0.0:4000", "255.255.255.255:4000", "224.0.0.1:4000", "[::]:4000", "[ff02::1]:4000"} {
+		require.NotEmpty(t, announced(t, s, nobody).Failure, nobody)
+	}
+	for _, linkLocal := range []string{"169.254.1.1:4000", "[fe80::1%eth0]:4000"} {
+		require.Empty(t, announced(t, s, linkLocal).Failure, linkLocal)
+	}
 	require.Equal(t, []string{"192.0.2.1:7000", "[2001:db8::1]:7000"}, d.dialed)
 
 	off := newServer(t, Config{Dial: d.dial})

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // MaxInterval is the longest [Config.Interval].
@@ -35,7 +37,11 @@ type Config struct {
 	// MaxSwarms is how many torrents are kept; 0: 131,072. MaxPeers is how many
 	// peers in all torrents together; 0: 1,048,576. When it is full, those who
 	// have gone silent are forgotten first; if there are none, who comes is
-	// refused. The package comment says what that takes in memory.
+	// refused. The package comment says what that takes in memory. There is no
+	// quota by address, as thousands of honest peers may share one: who has a
+	// few addresses can fill the tracker by naming other ports and torrents. A
+	// list of torrents ([Server.SetAllowed]) leaves them only the ports; Check
+	// can count, and so can what stands in front of HTTP.
 	MaxSwarms, MaxPeers int
 	// TrustIP are the networks, besides loopback, whose announces may name the
 	// address to report (ip= and BEP 15's IP address): reverse proxies, and
@@ -56,6 +62,17 @@ type Config struct {
 
 	// NATCheck connects back to a peer before it is taken in, and refuses those
 	// that cannot be reached. See the package comment.
+	//
+	// Only the address that a request really came from is connected to, so
+	// anybody can learn by it which ports of his own address are open to the
+	// tracker, and by the time it takes, whether a closed one refuses or is
+	// silent; but not of another's. Loopback is like any other: who announces
+	// from there is on this machine. Behind a reverse proxy that is not so:
+	// everybody seems to be the proxy, and could ask which of its ports are open,
+	// behind its firewall. There, either leave the check off, or have the proxy
+	// add ip= to each announce, in place of what the client sent; then it passes
+	// unchecked. The same goes for a handler that sets RemoteAddr by a header
+	// that clients can send.
 	NATCheck bool
 	// Dial makes the connections of NATCheck; nil: a [net.Dialer]'s. It is
 	// always given an IP address and port.
@@ -70,6 +87,7 @@ type Server struct {
 	started  time.Time
 	ids      cipher.Block // makes connection ids (BEP 15)
 	nat      *natChecker  // nil: peers are not checked
+	expired  *rate.Limiter
 
 	shards        [shardCount]shard
 	swarms, peers atomic.Int64 // kept now
@@ -114,6 +132,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, interval: uint32(seconds(cfg.Interval)), started: time.Now()}
 	s.cfg.TrustIP = append([]netip.Prefix(nil), cfg.TrustIP...)
 	s.silence = 2 * s.interval
+	s.expired = rate.NewLimiter(expiredPerSecond, expiredPerSecond)
 	secret := make([]byte, 16)
 	rand.Read(secret) // never fails
 	var err error

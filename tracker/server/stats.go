@@ -40,7 +40,7 @@ type Stats struct {
 type Requests struct {
 	Announces, Scrapes uint64 // answered
 	Connects           uint64 // connection ids given out; UDP only
-	Failures           uint64 // refused with a reason
+	Failures           uint64 // refused with a reason; over UDP also for an old connection id
 	Ignored            uint64 // not answered: no request, or without a valid connection id; UDP only
 }
 

@@ -35,6 +35,11 @@ const (
 	urlDataType = 2 // BEP 41
 	udpBuffer   = 64 << 10
 	udpFails    = 100 // failed reads in a row after which the socket is given up
+
+	expiredPerSecond = 1000 // packets with a wrong connection id that are answered
+
+	// badID is shorter than any request that it answers.
+	badID refusal = "connection id expired"
 )
 
 // ServeUDP answers connects, announces and scrapes (BEP 15, 41) on a socket of
@@ -119,7 +124,9 @@ func newUDPLoop(s *Server) *udpLoop {
 //
 // Whoever sends with a false address must not be able to make us send him more
 // than he sends himself: so a packet without a valid connection id is answered
-// only if it asks for one, with as many bytes.
+// only if it asks for one, with as many bytes, or with a short error if it is a
+// whole announce or a scrape. That is for clients whose id is of before a
+// restart, who would wait for 15 s (BEP 15) before they ask for another.
 func (l *udpLoop) answer(in []byte, remote netip.AddrPort) []byte {
 	from := remote.Addr().Unmap().WithZone("")
 	if len(in) < connectLen || !from.IsValid() {
@@ -135,8 +142,14 @@ func (l *udpLoop) answer(in []byte, remote netip.AddrPort) []byte {
 		l.s.counts.connects.Add(1)
 		l.header(in, actionConnect)
 		l.out = binary.BigEndian.AppendUint64(l.out, l.ids.give(from, now))
-	case action != actionAnnounce && action != actionScrape, !l.ids.valid(from, now, id):
+	case action != actionAnnounce && action != actionScrape:
 		l.s.counts.ignored.Add(1)
+	case !l.ids.valid(from, now, id):
+		if len(in) < shortest(action) || !l.s.expired.Allow() {
+			l.s.counts.ignored.Add(1)
+			break
+		}
+		l.refuse(in, badID)
 	case action == actionScrape:
 		l.scrape(in, from, now)
 	case len(in) < announceLen:
@@ -145,6 +158,14 @@ func (l *udpLoop) answer(in []byte, remote netip.AddrPort) []byte {
 		l.announce(in, remote, from, now)
 	}
 	return l.out
+}
+
+// shortest is how long a request is that asks for anything.
+func shortest(action uint32) int {
+	if action == actionScrape {
+		return scrapeLen + 20
+	}
+	return announceLen
 }
 
 // header begins an answer: the action and the request's transaction id.

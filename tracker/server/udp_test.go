@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -53,7 +54,8 @@ func TestUDPMappedAddressIsIPv4(t *testing.T) {
 }
 
 // Who sends with a false address gets nothing sent there that is longer than
-// what he sent, and without an id of that address nothing but ids.
+// what he sent, and without an id of that address nothing but ids, and word that
+// his is none.
 func TestRT13_Spoofing(t *testing.T) {
 	s := newServer(t, Config{})
 	for i := range 200 {
@@ -63,16 +65,29 @@ func TestRT13_Spoofing(t *testing.T) {
 	id := spoofer.connect(t)
 	announce := udpAnnounce{hash: 'h', left: 1, want: -1, port: 1}
 	require.NotEmpty(t, spoofer.send(announce.packet(id)))
-	wrong := map[string][]byte{
+	scrape := func(hashes int) []byte {
+		return append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, id), actionScrape), make([]byte, 4+20*hashes)...)
+	}
+	told := map[string][]byte{
 		"another's id":    announce.packet(id),
 		"no id":           announce.packet(0),
 		"the magic as id": announce.packet(udpMagic),
-		"scrape":          append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, id), actionScrape), make([]byte, 4+20*74)...),
-		"an error":        append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, id), actionError), make([]byte, 100)...),
-		"action 7":        append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, udpMagic), 7), make([]byte, 100)...),
-		"empty":           {},
-		"short":           connectPacket(1)[:15],
-		"not the magic":   append(make([]byte, 8), connectPacket(1)[8:]...),
+		"scrape":          scrape(74),
+		"short scrape":    scrape(1),
+	}
+	for name, packet := range told {
+		got := victim.send(packet)
+		require.Equal(t, "\x00\x00\x00\x03"+string(packet[12:16])+"connection id expired", string(got), name)
+		require.LessOrEqual(t, len(got), len(packet), name)
+	}
+	wrong := map[string][]byte{
+		"cut off":        announce.packet(id)[:announceLen-1],
+		"scrape of none": scrape(1)[:scrapeLen+19],
+		"an error":       append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, id), actionError), make([]byte, 100)...),
+		"action 7":       append(binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(nil, udpMagic), 7), make([]byte, 100)...),
+		"empty":          {},
+		"short":          connectPacket(1)[:15],
+		"not the magic":  append(make([]byte, 8), connectPacket(1)[8:]...),
 	}
 	for name, packet := range wrong {
 		require.Empty(t, victim.send(packet), name)
@@ -84,6 +99,7 @@ func TestRT13_Spoofing(t *testing.T) {
 	require.Equal(t, uint64(len(wrong)), st.UDP.Ignored)
 	require.Equal(t, uint64(5), st.UDP.Connects)
 	require.Equal(t, uint64(1), st.UDP.Announces)
+	require.Equal(t, uint64(len(told)), st.UDP.Failures)
 
 	require.Equal(t, victim.connect(t), victim.connect(t), "nothing is kept: in a window the id stays")
 	require.NotEqual(t, id, victim.connect(t))
@@ -103,7 +119,59 @@ func TestUDPConnectionIDsExpire(t *testing.T) {
 			<-time.After(2 * time.Minute)
 			require.NotEmpty(t, p.send(packet), "BEP 15: two minutes")
 			<-time.After(2 * time.Minute)
-			require.Empty(t, p.send(packet))
+			require.Equal(t, string(badID), string(p.send(packet)[8:]))
+		}
+		// A flood of old ids is answered for its first part alone.
+		<-time.After(time.Second)
+		packet, before := udpAnnounce{hash: 'h', port: 1}.packet(0), s.Stats().UDP.Failures
+		for range 3 * expiredPerSecond {
+			p.send(packet)
+		}
+		require.Equal(t, uint64(expiredPerSecond), s.Stats().UDP.Failures-before)
+		require.Equal(t, uint64(2*expiredPerSecond), s.Stats().UDP.Ignored)
+	})
+}
+
+// directConn is a client's socket without a network: a tracker answers it, from
+// the address that is asked.
+type directConn struct {
+	net.PacketConn
+	tracker *udpPeer
+	answers chan []byte
+}
+
+func (c *directConn) WriteTo(b []byte, _ net.Addr) (int, error) {
+	if out := c.tracker.send(b); len(out) > 0 {
+		c.answers <- out
+	}
+	return len(b), nil
+}
+
+func (c *directConn) ReadFrom(b []byte) (int, net.Addr, error) {
+	out, ok := <-c.answers
+	if !ok {
+		return 0, nil, net.ErrClosed
+	}
+	return copy(b, out), &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 6969}, nil
+}
+
+func (c *directConn) Close() error        { close(c.answers); return nil }
+func (c *directConn) LocalAddr() net.Addr { return &net.UDPAddr{} }
+
+// A client whose connection id is of before the restart is answered at once.
+func TestT23_RestartedUDPTracker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *Server
+		c := tracker.Client{ListenPacket: func(context.Context, string, string) (net.PacketConn, error) {
+			return &directConn{tracker: newUDPPeer(s, "192.0.2.1:6000"), answers: make(chan []byte, 9)}, nil
+		}}
+		for restarts := range 3 {
+			s = newServer(t, Config{})
+			begun := time.Now()
+			_, err := c.Announce(t.Context(), "udp://192.0.2.9:6969", tracker.Request{Port: 1, Left: 1})
+			require.NoError(t, err)
+			require.Zero(t, time.Since(begun))
+			require.Equal(t, Requests{Announces: 1, Connects: 1, Failures: uint64(min(restarts, 1))}, s.Stats().UDP)
 		}
 	})
 }
@@ -163,11 +231,12 @@ func TestNoAllocsUDP(t *testing.T) {
 		id := p.connect(t)
 		connect := connectPacket(1)
 		large := udpAnnounce{hash: 'h', left: 1, want: -1, port: 6881}.packet(id)
+		old := udpAnnounce{hash: 'h', port: 6881}.packet(id + 1)
 		seed := udpAnnounce{hash: 'h', left: 0, want: 200, port: 6881, options: "\x02\x02/a"}.packet(id)
 		scrape := append(binary.BigEndian.AppendUint64(nil, id), 0, 0, 0, actionScrape, 0, 0, 0, 0)
 		scrape = append(scrape, strings.Repeat("h", 60)...)
 		require.Zero(t, testing.AllocsPerRun(100, func() {
-			for _, packet := range [][]byte{connect, large, seed, large, scrape, large[:98]} {
+			for _, packet := range [][]byte{connect, large, seed, large, scrape, large[:98], old} {
 				if len(p.l.answer(packet, p.from)) == 0 {
 					t.Error("no answer")
 				}
