@@ -40,12 +40,12 @@ func (t *Torrent) carry(eff *swarm.Effects, self *conn.Conn) {
 		t.c.relieve(t)
 	}
 	for i := range eff.Events {
-		t.happened(&eff.Events[i])
+		happened(t, &eff.Events[i])
 	}
 }
 
 // happened acts on an event of the swarm.
-func (t *Torrent) happened(ev *swarm.Event) {
+func happened(t *Torrent, ev *swarm.Event) {
 	switch ev.Kind {
 	case swarm.PieceDone:
 		t.emit(Event{Kind: EventPiece, Piece: ev.Piece})

@@ -83,7 +83,7 @@ func (t *Torrent) SetLimits(l Limits) error {
 }
 
 // limitConns makes the torrent's connections obey its limits and the client's.
-func (t *Torrent) limitConns() {
+func limitConns(t *Torrent) {
 	l := t.c.limits
 	t.env.Up = [2]*conn.Gate{t.up.r, l.up.r}
 	t.env.Down = [2]*conn.Gate{t.down.r, l.down.r}

@@ -70,7 +70,7 @@ func newTorrent(c *Client, n news, spec *Spec) *Torrent {
 	t.env = conn.Torrent{
 		Swarm: t.g, Recv: c.recv, Send: c.send, Carry: t.carry, Extended: t.peers.extended, Listens: t.peers.listens, Fault: t.life.readFault, Go: t.group.Go,
 	}
-	t.limitConns()
+	limitConns(t)
 	t.clock.run = t.tick
 	return t
 }
