@@ -25,6 +25,7 @@ type chooser struct {
 	mu    sync.Mutex
 	seat  *seat
 	sets  int          // counts exchanges by the program
+	fails int          // counts those by us
 	round *choke.Round // reused from round to round; nil: with a strategy
 }
 
@@ -63,12 +64,21 @@ func (c *chooser) choose(why choke.Reason) {
 	var eff swarm.Effects
 	t.g.Apply(n, d, time.Now(), &eff)
 	c.mu.Lock()
-	if err != nil && c.sets == sets {
-		c.seat = seat
+	if err != nil {
+		c.fails++
+		if c.sets == sets {
+			c.seat = seat
+		}
 	}
 	c.round = r
 	c.mu.Unlock()
 	t.carry(&eff, nil)
+}
+
+func (c *chooser) faults() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fails
 }
 
 func (c *chooser) snapshot(r *choke.Round, why choke.Reason) uint64 {
@@ -91,7 +101,11 @@ func (c *chooser) explain(peers []PeerInfo, ids []choke.PeerID) {
 	c.mu.Lock()
 	seat := c.seat
 	c.mu.Unlock()
-	for i, text := range seat.explain(ids) {
+	texts, err := seat.explain(ids)
+	if err != nil {
+		c.t.c.cfg.Logger.Debug("choking strategy", "torrent", c.t.Name(), "error", err)
+	}
+	for i, text := range texts {
 		if text != "" {
 			peers[i].Why = text
 		}
@@ -127,12 +141,12 @@ func (s *seat) choose(r *choke.Round) (choke.Decision, error) {
 	return d, known(d, r)
 }
 
-// explain asks about peers; nil: there is no answer.
-func (s *seat) explain(ids []choke.PeerID) []string {
+// explain asks about peers; nil: it has no answer, or is busy.
+func (s *seat) explain(ids []choke.PeerID) ([]string, error) {
 	select {
 	case s.busy <- struct{}{}:
 	default:
-		return nil
+		return nil, nil
 	}
 	timer := time.NewTimer(explainTime)
 	defer timer.Stop()
@@ -145,9 +159,9 @@ func (s *seat) explain(ids []choke.PeerID) []string {
 		}
 	})
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	return texts
+	return texts, nil
 }
 
 // ask calls the strategy, which is taken (busy) until it has returned. What a

@@ -75,7 +75,6 @@ func (s *stage) listen() {
 			s.events <- ev
 		}
 	})
-	s.t.Cleanup(func() { s.tor.Pause() })
 }
 
 // about returns the client's view of an actor.

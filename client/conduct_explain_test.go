@@ -35,13 +35,13 @@ func TestExplain_Conduct(t *testing.T) {
 		s.enter(ip4(1, 1), role{fast: true})
 		s.enter(ip4(1, 2), role{})
 		time.Sleep(time.Second)
-		says("stands still: none of 2 peers has any of the 16 pieces missing")
+		says("stands still: none of 2 peers has any of the 16 pieces that are missing")
 
 		a := s.enter(ip4(1, 3), role{has: allBut(3), sends: 16 * kib})
 		b := s.enter(ip4(1, 4), role{has: allBut(3)})
 		time.Sleep(time.Second)
-		says("stands still: all 2 peers have something for us and choke us\n  1 of the 16 pieces missing nobody has")
-		piece("0 of 4 blocks here; all 2 peers have it and choke us", 2)
+		says("stands still: all 2 peers that have something for us choke us\n  1 of the 16 pieces missing nobody has")
+		piece("0 of 4 blocks here; all 2 peers that have it choke us", 2)
 
 		a.say(peerwire.Message{ID: peerwire.MsgUnchoke})
 		time.Sleep(2500 * time.Millisecond)
@@ -71,7 +71,7 @@ func TestExplain_Conduct(t *testing.T) {
 		says("complete; 1 peer wants something, the choking strategy lets none download")
 		s.tor.SetChoker(everybody(0))
 		time.Sleep(11 * time.Second)
-		says("seeding to 1 of 1 peer that want something")
+		says("seeding to 1 of 1 peer that wants something")
 
 		for _, x := range []*actor{a, b} {
 			x.leave()

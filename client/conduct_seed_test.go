@@ -65,13 +65,13 @@ func TestC4_Conduct(t *testing.T) {
 // passes on two of four slots in a round at most.
 func TestC4_RoundRobinConduct(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const min = 7
+		const minutes = 7
 		s := seeding(t, 1<<20, 64<<10, client.Config{UploadSlots: 4, Choker: choke.NewRoundRobin})
 		cast := s.takers(5*kib, 10*kib, 15*kib, 20*kib, 40*kib, 50*kib, 60*kib)
 		time.Sleep(time.Minute)
 		from := s.now()
 		turns := make([]int, len(cast))
-		s.watch(min*time.Minute, cast, func(at time.Duration, who []int) {
+		s.watch(minutes*time.Minute, cast, func(at time.Duration, who []int) {
 			require.Len(t, who, 4, "at %v", at)
 			for _, i := range who {
 				turns[i]++
@@ -80,9 +80,9 @@ func TestC4_RoundRobinConduct(t *testing.T) {
 		n, most := unchokes(cast, from, s.now())
 		t.Log("seconds of each:", turns, "unchokes:", n, "at once:", most)
 		for _, sec := range turns {
-			require.InDelta(t, min*60*4/7, sec, 31)
+			require.InDelta(t, minutes*60*4/7, sec, 31)
 		}
-		require.InDelta(t, min*60*4/30, n, 2, "turns of 30 s")
+		require.InDelta(t, minutes*60*4/30, n, 2, "turns of 30 s")
 		require.LessOrEqual(t, most, 2)
 	})
 }

@@ -39,6 +39,7 @@ type peering struct {
 	conns   connTable
 	known   *discover.Candidates
 	dialing atomic.Int32 // handshakes that we began
+	bad     atomic.Int32 // connections closed for what their peers did
 	era     atomic.Int32 // counts the times that all peers were dropped for others
 }
 
@@ -207,6 +208,9 @@ func (p *peering) left(c *conn.Conn, addr netip.AddrPort, outgoing bool, err err
 	t := p.t
 	if dial := p.conns.remove(c); dial.IsValid() && !outgoing {
 		p.known.Ended(dial, lost(err), time.Now())
+	}
+	if errors.As(err, new(*peerwire.ProtocolError)) || errors.Is(err, swarm.ErrBadData) || errors.Is(err, swarm.ErrUnasked) {
+		p.bad.Add(1)
 	}
 	t.c.peers.give()
 	t.c.cfg.Logger.Debug("peer gone", "torrent", t.Name(), "address", addr, "error", err)

@@ -146,7 +146,7 @@ func (s *situation) seeding() Explanation {
 	case s.Unchoked == 0:
 		return Explanation{Summary: "complete; " + count(wanting, "peer wants", "peers want") + " something, the choking strategy lets none download"}
 	}
-	return Explanation{Summary: fmt.Sprintf("seeding to %d of %s that want something", min(s.Unchoked, wanting), count(wanting, "peer", "peers"))}
+	return Explanation{Summary: fmt.Sprintf("seeding to %d of %s something", min(s.Unchoked, wanting), count(wanting, "peer that wants", "peers that want"))}
 }
 
 // downloading looks for what is in the way of the pieces that are missing.
@@ -193,9 +193,9 @@ func (s *situation) downloading() Explanation {
 	case s.DownRate > 0 || asked > 0:
 		summary = fmt.Sprintf("downloading from %d of %s", asked, count(len(s.peers), "peer", "peers"))
 	case useful == 0:
-		summary = "stands still: " + none(len(s.peers), "has any of the "+count(s.needed, "piece", "pieces")+" missing")
+		summary = "stands still: " + none(len(s.peers), "has any of the "+count(s.needed, "piece that is", "pieces that are")+" missing")
 	case choking == useful:
-		summary = "stands still: " + all(useful, "has", "have") + " something for us and " + verb(useful, "chokes", "choke") + " us"
+		summary = "stands still: " + all(useful, "that has something for us chokes us", "that have something for us choke us")
 		reasons = reasons[:len(reasons)-1]
 	case held > 0 || s.dry:
 		summary = "stands still for the moment"
@@ -222,7 +222,7 @@ func explainPiece(p *swarm.PieceStats) string {
 	case p.Sources == 0:
 		return progress + "; nobody has it"
 	case p.Choking == p.Sources:
-		return progress + "; " + all(p.Sources, "has", "have") + " it and " + verb(p.Sources, "chokes", "choke") + " us"
+		return progress + "; " + all(p.Sources, "that has it chokes us", "that have it choke us")
 	case p.Choking+p.Snubbing == p.Sources:
 		return progress + "; who has it and lets us download sends nothing"
 	}

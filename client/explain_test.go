@@ -51,9 +51,9 @@ func TestExplain(t *testing.T) {
 		"stands still: the metadata is not known, and none of 2 peers has it to give": running(0, 0, 0, useless, useless),
 		"fetching the metadata from 1 peer":                                           running(0, 0, 0, useless, PeerInfo{Extensions: []string{"ut_metadata"}}),
 
-		"stands still: none of 2 peers has any of the 7 pieces missing":                                                                                         running(10, 7, 7, useless, useless),
-		"stands still: all 2 peers have something for us and choke us":                                                                                          running(10, 7, 0, chokes, chokes, useless),
-		"stands still: the only peer has something for us and chokes us\n  2 of the 7 pieces missing nobody has":                                                running(10, 7, 2, chokes),
+		"stands still: none of 2 peers has any of the 7 pieces that are missing":                                                                                running(10, 7, 7, useless, useless),
+		"stands still: all 2 peers that have something for us choke us":                                                                                         running(10, 7, 0, chokes, chokes, useless),
+		"stands still: the only peer that has something for us chokes us\n  2 of the 7 pieces missing nobody has":                                               running(10, 7, 2, chokes),
 		"stands still: nobody sends what was asked for\n  1 peer that has something for us chokes us\n  1 peer lets us download and sends nothing":              running(10, 7, 0, chokes, snubs),
 		"stands still for the moment\n  1 peer waits for us: memory, the disk or a limit\n  nothing more is asked for until memory is free: the disk is behind": with(running(10, 7, 0, held), func(s *situation) { s.dry = true }),
 		"waits": running(10, 7, 0, PeerInfo{Interested: true}),
@@ -75,8 +75,8 @@ func TestExplainPiece(t *testing.T) {
 		"1 of 4 blocks here, the rest is asked of 2 peers": {Wanted: true, Blocks: 4, Received: 1, Sources: 3, Asked: 2},
 		"1 of 4 blocks here; it failed its hash, so one peer at a time is asked": {Wanted: true, Blocks: 4, Received: 1, Sources: 3, Asked: 1, Parole: true},
 		"0 of 1 block here; nobody has it":                                       {Wanted: true, Blocks: 1},
-		"0 of 4 blocks here; the only peer has it and chokes us":                 {Wanted: true, Blocks: 4, Sources: 1, Choking: 1},
-		"0 of 4 blocks here; all 3 peers have it and choke us":                   {Wanted: true, Blocks: 4, Sources: 3, Choking: 3},
+		"0 of 4 blocks here; the only peer that has it chokes us":                {Wanted: true, Blocks: 4, Sources: 1, Choking: 1},
+		"0 of 4 blocks here; all 3 peers that have it choke us":                  {Wanted: true, Blocks: 4, Sources: 3, Choking: 3},
 		"0 of 4 blocks here; who has it and lets us download sends nothing":      {Wanted: true, Blocks: 4, Sources: 3, Choking: 2, Snubbing: 1},
 		"0 of 4 blocks here; 2 peers have it and could send it: others go first": {Wanted: true, Blocks: 4, Sources: 3, Choking: 1},
 	} {

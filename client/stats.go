@@ -59,6 +59,8 @@ type Stats struct {
 	DownRate, UpRate int64
 	Peers, Seeds     int // connected
 	Unchoked         int // of them, those that we let download
+	BadPeers         int // connections closed since the torrent was added, for breaking the protocol or for bad data
+	ChokerFaults     int // choking strategies replaced by the default
 	Known            int // candidates to connect to
 }
 
@@ -120,6 +122,7 @@ func (t *Torrent) Stats() Stats {
 		Wasted: s.Counters.Wasted, HashFailed: s.Counters.Failed, HashFails: s.Counters.HashFails,
 		DownRate: s.DownRate, UpRate: s.UpRate, Peers: s.Peers, Seeds: s.Seeds, Unchoked: s.Unchoked, Known: t.peers.known.Len(),
 	}
+	st.BadPeers, st.ChokerFaults = int(t.peers.bad.Load()), t.chooser.faults()
 	if info := t.Info(); info != nil {
 		st.PieceLength = info.PieceLength
 	}

@@ -29,7 +29,7 @@ func TestT23_RestartedTracker(t *testing.T) {
 		{overHTTP4, nil, killed},
 		{overUDP4, nil, killed},
 		{overUDP6, nil, killed},
-		{overHTTP4, []*client{aria2, transmission}, killed}, // over UDP these take 60 and 85 s
+		{overHTTP4, []*client{aria2, transmission}, killed},
 		{overHTTP4, []*client{libtorrent}, patient},
 	} {
 		name := c.by.String() + "/starling"
@@ -40,9 +40,6 @@ func TestT23_RestartedTracker(t *testing.T) {
 			t.Parallel()
 			need(t, append(c.others, starling)...)
 			c.by.need(t)
-			if c.by.scheme == "udp" && !required() {
-				t.Skip("takes 17 s, as the first announce with a connection id of before is lost: only with STARLING_REQUIRE_CLIENTS=1")
-			}
 			ctx := within(t, 90*time.Second)
 			tr := &tracker{at: c.by.trackerAddr()}
 			p := makePayload(t, plain, announceURL(c.by.scheme, tr.at))

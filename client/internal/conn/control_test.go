@@ -239,7 +239,11 @@ func TestC8_ReaderWaitsWithoutABuffer(t *testing.T) {
 		g.Set(100 << 10)
 		time.Sleep(8 * time.Second)
 		require.Equal(t, 3, r.stats().NumHave, "nothing was lost")
-		require.True(t, bytes.Equal(data[:3*pieceLength], r.disk[:3*pieceLength]))
+		for i := range 4 {
+			if at := i * pieceLength; r.env.Swarm.Have().Has(i) {
+				require.True(t, bytes.Equal(data[at:at+pieceLength], r.disk[at:at+pieceLength]))
+			}
+		}
 		from := time.Now()
 		c.Close(io.ErrClosedPipe)
 		require.ErrorIs(t, <-ended, io.ErrClosedPipe)

@@ -189,7 +189,7 @@ func (c *Conn) send(w *writer) error {
 	}
 	c.t.Swarm.Sent(c.id, time.Now(), int64(n))
 	switch {
-	case took < quickWrite:
+	case took < quickWrite && len(w.out.Run) >= c.run: // a short one says nothing of longer ones
 		c.run = min(c.run*2, maxRun)
 	case took > slowWrite:
 		c.run = max(c.run/2, 1)
