@@ -9,7 +9,7 @@ import (
 )
 
 // RT1: any bytes as the body of an announce's answer.
-func FuzzHTTPResponse(f *testing.F) {
+func FuzzRT1_HTTPResponse(f *testing.F) {
 	id := strings.Repeat("i", 20)
 	for _, seed := range []string{
 		"d8:intervali1800e5:peersld2:ip9:127.0.0.17:peer id20:" + id + "4:porti6881eeee",
@@ -29,7 +29,7 @@ func FuzzHTTPResponse(f *testing.F) {
 }
 
 // RT1: any bytes as the body of a scrape's answer.
-func FuzzScrapeResponse(f *testing.F) {
+func FuzzRT1_ScrapeResponse(f *testing.F) {
 	x := strings.Repeat("x", 20)
 	for _, seed := range []string{
 		"d5:filesd20:" + x + "d8:completei11e10:downloadedi13772e11:downloadersi3e10:incompletei19e4:name3:abceee",
@@ -50,7 +50,7 @@ func FuzzScrapeResponse(f *testing.F) {
 }
 
 // RT1: any datagram is ignored, or ends the exchange cleanly.
-func FuzzUDPResponse(f *testing.F) {
+func FuzzRT1_UDPResponse(f *testing.F) {
 	packet := make([]byte, 16)
 	for _, seed := range []string{
 		connectAnswer, announceAnswer, "00000002 T 00000001 00000002 00000003", "00000003 T 616263", "00000001 T", "",

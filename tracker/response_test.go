@@ -45,7 +45,7 @@ func TestRT2_Intervals(t *testing.T) {
 }
 
 // The other keys, unsorted; T11: numbers as strings; T20: last and num peers.
-func TestT7_OtherKeys(t *testing.T) {
+func TestT7_T11_T20_OtherKeys(t *testing.T) {
 	r := parsed(t, "d15:warning message2:w\n10:tracker id2:id8:intervali1800e4:lasti5e9:num peersi6e8:complete2:1210:incompletei-1e10:downloadedi99999999999e5:peers0:e")
 	require.Equal(t, Response{
 		Interval: 30 * time.Minute, MinInterval: time.Minute, TrackerID: "id", Warning: `w\n`,
