@@ -55,6 +55,12 @@ func TestBEP6_ChokedConduct(t *testing.T) {
 		const pieces, length = 60, 16 * kib
 		nobody := strategy(func(*choke.Round) choke.Decision { return choke.Decision{} })
 		s := seeding(t, pieces*length, length, client.Config{Choker: func() choke.Strategy { return nobody }})
+		alone := s.enter(ip4(1, 9), role{fast: true})
+		time.Sleep(time.Second)
+		require.Empty(t, alone.heard(peerwire.MsgAllowedFast), "it is the only one to have the pieces")
+		s.enter(ip4(1, 7), role{fast: true, has: allBut(0)}) // between them they have all
+		s.enter(ip4(1, 8), role{fast: true, has: allBut(1)})
+		time.Sleep(time.Second)
 		a := s.enter(ip4(1, 1), role{fast: true, interested: true})
 		s.Host(ip4(1, 1)).SetLink(simnet.Link{Latency: 5 * time.Millisecond, Down: 16 * kib})
 		time.Sleep(time.Second)

@@ -62,7 +62,7 @@ func TestMixedSwarm(t *testing.T) {
 }
 
 // TestMixedSwarmMeasured: in the median of some runs our leeches are complete no
-// later than libtorrent's, and send no less; ten in a hundred are chance.
+// later than libtorrent's, or not by more than a tenth, and send no less.
 func TestMixedSwarmMeasured(t *testing.T) {
 	runs, err := strconv.Atoi(cmp.Or(os.Getenv(envMixed), "0"))
 	if err != nil || runs <= 0 {
@@ -90,7 +90,7 @@ func TestMixedSwarmMeasured(t *testing.T) {
 			if ours.complete > theirs.complete*11/10 {
 				t.Errorf("we were complete after %v, libtorrent after %v", ours.complete, theirs.complete)
 			}
-			if ours.sent < theirs.sent*9/10 {
+			if ours.sent < theirs.sent {
 				t.Errorf("we sent %.2f MiB, libtorrent %.2f", mib(ours.sent), mib(theirs.sent))
 			}
 		})

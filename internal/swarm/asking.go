@@ -31,7 +31,7 @@ func (a *asking) share() int {
 // canAsk reports whether p may be asked for anything at all now.
 func (a *asking) canAsk(p *peer, at stamp) bool {
 	return a.s.mode == Running && a.s.fault == nil && p.want > 0 && p.wire.interested &&
-		(!p.wire.choked || len(p.fast.allowedToUs) > 0) && at >= p.req.notBefore
+		(!p.wire.choked || a.startsFast(p)) && at >= p.req.notBefore
 }
 
 // topUp fills p's pipeline.

@@ -18,7 +18,18 @@ type fastState struct {
 	suggested     []uint32 // to us
 }
 
-func (f *fastState) granted(i uint32) bool { return slices.Contains(f.allowedToThem, i) }
+// serves reports whether p may download piece i although we choke it: BEP 6
+// means it for those that have little to trade with.
+func (p *peer) serves(i uint32) bool {
+	return p.has.count < peerwire.DefaultAllowedFast && slices.Contains(p.fast.allowedToThem, i)
+}
+
+// startsFast reports whether we may ask p for something although it chokes us.
+// What is granted is for those that have little to trade with; who went on with
+// it would take of a seed what it has sent to others already (P7).
+func (a *asking) startsFast(p *peer) bool {
+	return len(p.fast.allowedToUs) > 0 && a.s.picker.NumHave() < peerwire.DefaultAllowedFast
+}
 
 // allowed reports whether the peer serves piece i while it chokes us.
 func (f *fastState) allowed(i uint32) bool { return slices.Contains(f.allowedToUs, i) }
@@ -28,6 +39,16 @@ func (f *fastState) allow(i uint32) {
 	if len(f.allowedToUs) < maxAllowedFast && !f.allowed(i) {
 		f.allowedToUs = append(f.allowedToUs, i)
 	}
+}
+
+// origin reports whether nobody connected has some piece.
+func (s *Swarm) origin() bool {
+	for i := range s.layout.NumPieces() {
+		if s.picker.Availability(i) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // suggest notes that the peer would like to send piece i.
@@ -47,9 +68,13 @@ func (f *fastState) revoke(i uint32) {
 }
 
 // grantFast lets a newcomer with few pieces download some of ours while it
-// is choked (BEP 6).
+// is choked (BEP 6). A seed does not as long as it is the only one to have some
+// piece: each newcomer's set is another, and would be sent again and again.
 func (m *members) grantFast(p *peer, eff *Effects) {
 	s := m.s
+	if s.layout != nil && s.picker.Have().All() && s.origin() {
+		return
+	}
 	if !p.Fast || s.layout == nil || s.picker.NumHave() == 0 || s.layout.NumPieces() <= peerwire.DefaultAllowedFast || p.shown != shownAll {
 		return
 	}

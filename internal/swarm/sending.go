@@ -78,17 +78,15 @@ func (o *sending) popRun(b *outbox, out *Out, max int) {
 	b.advance()
 }
 
-// appendHaves encodes the haves that the peer has not been told of; a seed needs
-// none. Others get them all: one that super-seeds waits for a have of what it
-// has itself (BEP 16).
+// appendHaves encodes the haves that the peer has not been told of: also of what
+// it has itself. One that super-seeds waits for these (BEP 16), and a seed sees
+// by them whom its pieces have reached.
 func (o *sending) appendHaves(p *peer) {
 	b, log := &p.out, o.s.having.log
 	for n := 0; b.cursor < len(log) && n < fillHaves; b.cursor++ {
-		if i := log[b.cursor]; !p.has.all {
-			b.control = peerwire.AppendHave(b.control, i)
-			b.offered = true
-			n++
-		}
+		b.control = peerwire.AppendHave(b.control, log[b.cursor])
+		b.offered = true
+		n++
 	}
 }
 
@@ -125,7 +123,7 @@ func (o *sending) onRequest(p *peer, m *peerwire.Message, eff *Effects) error {
 		return protocolError(m.ID, "piece %d, begin %d, length %d: outside of the piece or too long", m.Index, m.Begin, m.Length)
 	}
 	served := s.mode != Paused && s.picker.Have().Has(int(m.Index)) && s.showing.knows(p, int(m.Index)) && p.out.queued() < s.limits.QueueLimit &&
-		(!p.wire.choking || p.fast.granted(m.Index))
+		(!p.wire.choking || p.serves(m.Index))
 	u := Upload{m.Index, m.Begin, m.Length}
 	if !served {
 		o.reject(p, u, eff)
@@ -156,7 +154,7 @@ func (o *sending) reject(p *peer, u Upload, eff *Effects) {
 func (o *sending) rejectQueued(p *peer, spare bool, eff *Effects) {
 	kept := p.out.queue[:0]
 	for _, u := range p.out.queue[p.out.head:] {
-		if spare && p.Fast && p.fast.granted(u.Piece) {
+		if spare && p.Fast && p.serves(u.Piece) {
 			kept = append(kept, u)
 		} else {
 			o.reject(p, u, eff)
