@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -179,4 +180,66 @@ func TestT4_DeadTrackersAddNothing(t *testing.T) {
 		require.Less(t, time.Since(began), 2*time.Second)
 		require.Equal(t, torrents/2, tracker.count("stopped"))
 	})
+}
+
+// The same on real sockets and in real time, which takes two minutes.
+func TestRT20_ManyTorrentsOnSockets(t *testing.T) {
+	if os.Getenv("STARLING_LARGE") == "" {
+		t.Skip("takes two minutes: STARLING_LARGE=1 go test ./client -run RT20_ManyTorrentsOnSockets -v")
+	}
+	for _, scheme := range []string{"udp", "http"} {
+		t.Run(scheme, func(t *testing.T) { manyOnSockets(t, scheme, 10_000) })
+	}
+}
+
+func manyOnSockets(t *testing.T, scheme string, n int) {
+	tracker, err := server.New(server.Config{})
+	require.NoError(t, err)
+	var connections atomic.Int64
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	pc, err := net.ListenPacket("udp", l.Addr().String())
+	require.NoError(t, err)
+	web := &http.Server{Handler: tracker, ConnState: func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}}
+	var wg sync.WaitGroup
+	wg.Go(func() { web.Serve(l) })
+	wg.Go(func() { tracker.ServeUDP(pc) })
+	defer func() {
+		web.Close()
+		pc.Close()
+		wg.Wait()
+	}()
+	metas := make([]*metainfo.MetaInfo, n)
+	for i := range metas {
+		metas[i] = smallTorrent(t, i)
+	}
+	c := start(t, client.Config{Storage: zeros{}})
+	before := held()
+	for _, m := range metas {
+		add(t, c, client.Spec{MetaInfo: m, Trust: true, Trackers: [][]string{{scheme + "://" + l.Addr().String() + "/announce"}}})
+	}
+	began, most, last := time.Now(), 0, 0
+	total := func() int { st := tracker.Stats(); return int(st.HTTP.Announces + st.UDP.Announces) }
+	for tick := time.NewTicker(time.Second); last < n; <-tick.C {
+		now := total()
+		most, last = max(most, now-last), now
+		require.Less(t, time.Since(began), 3*time.Minute)
+	}
+	took := time.Since(began).Seconds()
+	each := float64(held()-before) / float64(n)
+	runtime.KeepAlive(metas)
+	sockets, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	began = time.Now()
+	require.NoError(t, c.Close())
+	closed := time.Since(began)
+	t.Logf("%s: %d torrents announced in %.0f s, %.0f a second, at most %d; %d connections in all; %d descriptors open at the end; %.2f KiB a torrent; Close %v, %d said stopped",
+		scheme, n, took, float64(n)/took, most, connections.Load(), len(sockets), each/1024, closed.Round(time.Millisecond), total()-n)
+	require.LessOrEqual(t, float64(most), 2*float64(n)/took)
+	require.Less(t, closed, 5*time.Second)
+	require.Equal(t, 2*n, total())
 }
