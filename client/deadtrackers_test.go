@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,9 +76,9 @@ func TestT4_RefusalOfOne(t *testing.T) {
 		const n = 600
 		tracker := &recorder{interval: 2 * time.Minute}
 		h := smallTorrent(t, 0).Hashes().V1
-		refused := false
+		var refused atomic.Bool
 		w := newWorld(t, 64<<10, 16<<10, simnet.Link{Latency: 20 * time.Millisecond}, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if refused && r.URL.Query().Get("info_hash") == string(h[:]) {
+			if refused.Load() && r.URL.Query().Get("info_hash") == string(h[:]) {
 				fmt.Fprint(rw, "d14:failure reason12:unregisterede")
 				return
 			}
@@ -87,7 +88,7 @@ func TestT4_RefusalOfOne(t *testing.T) {
 		many(t, c, 0, n, func(int) [][]string { return [][]string{{w.url}} })
 		time.Sleep(time.Minute)
 		require.Equal(t, n, tracker.count("started"))
-		refused = true
+		refused.Store(true)
 		time.Sleep(5 * time.Minute)
 		require.NoError(t, c.Close())
 		require.Equal(t, n-1, tracker.count("stopped"))

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,14 +55,14 @@ func (o *outgoing) count(address string) int {
 // next, drops all peers, and connects only to those of the new one (BEP 27).
 func TestT18_PrivateSwitch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := false // the first tracker's
+		var down atomic.Bool // the first tracker's
 		first := &recorder{interval: 2 * time.Minute, peers: []string{simAddr(ip4(1, 1)), simAddr(ip4(1, 2))}}
 		second := &recorder{interval: 2 * time.Minute, peers: []string{simAddr(ip4(2, 1))}}
 		w := newWorld(t, 1<<20, 64<<10, simnet.Link{Latency: 10 * time.Millisecond}, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			switch {
 			case r.URL.Query().Get("second") != "":
 				second.ServeHTTP(rw, r)
-			case down:
+			case down.Load():
 				http.Error(rw, "down", http.StatusServiceUnavailable)
 			default:
 				first.ServeHTTP(rw, r)
@@ -102,7 +103,7 @@ func TestT18_PrivateSwitch(t *testing.T) {
 		require.Zero(t, out.count(simAddr(ip4(2, 1))), "the program's peers are not for private torrents")
 		require.Empty(t, second.all())
 
-		down = true
+		down.Store(true)
 		time.Sleep(2 * time.Minute)
 		require.ElementsMatch(t, []string{"10.0.2.1"}, peers())
 		require.Equal(t, 1, second.count("started"))
@@ -212,10 +213,10 @@ func TestT18_MagnetTurnsPrivate(t *testing.T) {
 // torrent that is there.
 func TestRT18_NoTrackerFromOutside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		down := false
+		var down atomic.Bool
 		foreign := &recorder{}
 		w := newWorld(t, 1<<20, 64<<10, simnet.Link{Latency: 10 * time.Millisecond}, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if down {
+			if down.Load() {
 				http.Error(rw, "down", http.StatusServiceUnavailable)
 				return
 			}
@@ -227,7 +228,7 @@ func TestRT18_NoTrackerFromOutside(t *testing.T) {
 		add(t, c, client.Spec{MetaInfo: m, Trackers: [][]string{{w.url}}})
 		_, err := c.Add(client.Spec{Magnet: "magnet:?xt=urn:btih:" + m.Hashes().V1.String(), Trackers: [][]string{{other}}})
 		require.ErrorIs(t, err, client.ErrExists)
-		down = true
+		down.Store(true)
 		time.Sleep(10 * time.Minute)
 		require.Empty(t, foreign.all())
 	})

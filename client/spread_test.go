@@ -148,12 +148,12 @@ func TestT4_DeadTrackersAddNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const torrents = 1000
 		dead, tracker := &recorder{interval: 2 * time.Minute}, &recorder{interval: 2 * time.Minute}
-		died := false
+		var died atomic.Bool
 		w := newWorld(t, 64<<10, 16<<10, simnet.Link{Latency: 20 * time.Millisecond}, tracker)
 		l, err := w.Host(ip4(9, 8)).Listen("tcp", ":80")
 		require.NoError(t, err)
 		srv := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if died {
+			if died.Load() {
 				<-r.Context().Done()
 				return
 			}
@@ -172,7 +172,7 @@ func TestT4_DeadTrackersAddNothing(t *testing.T) {
 		time.Sleep(90 * time.Second)
 		require.Equal(t, torrents/2, dead.count("started"))
 		require.Equal(t, torrents/2, tracker.count("started"))
-		died = true
+		died.Store(true)
 		time.Sleep(10 * time.Minute)
 		began := time.Now()
 		require.NoError(t, c.Close())

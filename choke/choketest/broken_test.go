@@ -150,7 +150,7 @@ var broken = []struct {
 			return plain(r)
 		})
 	}},
-	{"trusts values", "odd", "the least: the strategy panicked", func() choke.Strategy {
+	{"trusts values", "odd", "the strategy panicked", func() choke.Strategy {
 		return choose(func(r *choke.Round) choke.Decision {
 			for i := range r.Peers {
 				_ = make([]byte, r.Peers[i].Pieces)
