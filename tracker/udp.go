@@ -16,10 +16,11 @@ import (
 
 const (
 	udpFirstWait = 15 * time.Second // BEP 15, time outs
-	udpMaxWaits  = 8                // the last wait is 15 s * 2^8
-	udpIDLife    = time.Minute      // how long a client may use a connection id
-	udpMaxAddrs  = 4                // addresses of one tracker that are tried
-	udpMaxNames  = 64               // … out of so many that its name has
+	udpLeastWait = 300 * time.Millisecond
+	udpMaxWaits  = 8           // the last wait is 15 s * 2^8
+	udpIDLife    = time.Minute // how long a client may use a connection id
+	udpMaxAddrs  = 4           // addresses of one tracker that are tried
+	udpMaxNames  = 64          // … out of so many that its name has
 )
 
 // errNoAnswer is internal: nothing valid came while the connection id was good.
@@ -68,6 +69,15 @@ func (c *Client) scrapeUDP(ctx context.Context, u *url.URL, hashes [][20]byte) (
 
 // udpWait is how long to wait for the answer to transmission n, counted from 0.
 func udpWait(n int) time.Duration { return udpFirstWait << min(n, udpMaxWaits) }
+
+// hurried shortens a wait for who has little time, as at a farewell: BEP 15's
+// would let one lost packet be the end of it.
+func hurried(ctx context.Context, wait time.Duration) time.Duration {
+	if until, ok := ctx.Deadline(); ok && time.Until(until) < udpFirstWait {
+		return min(wait, max(time.Until(until)/3, udpLeastWait))
+	}
+	return wait
+}
 
 // resolve returns the tracker's addresses of a family that the policy permits,
 // IPv4 first.
@@ -241,7 +251,7 @@ func (x *udpExchange) request(g udpGrant, n int, action uint32, minLen int, buil
 		if err := s.send(packet, g.to); err != nil {
 			return nil, sent, err
 		}
-		a, err := await(x.ctx, answers, udpWait(n+sent))
+		a, err := await(x.ctx, answers, hurried(x.ctx, udpWait(n+sent)))
 		if sent++; !errors.Is(err, errNoAnswer) {
 			return a.packet, sent, err
 		}

@@ -472,3 +472,25 @@ func TestRT11_UDPAddresses(t *testing.T) {
 		require.Equal(t, []string{four, four, "127.0.0.1:6969", "127.0.0.1:6969"}, to)
 	})
 }
+
+// Who has five seconds asks again well within them: a lost packet is not the end
+// of a farewell.
+func TestT4_HurriedFarewell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lost := 0
+		c := udpClient(func(to string, packet []byte) []datagram {
+			if !isConnect(packet) && lost < 2 {
+				lost++
+				return nil
+			}
+			return obliging(to, packet)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err := c.Announce(ctx, "udp://four:6969", Request{Event: Stopped})
+		require.NoError(t, err)
+		require.Equal(t, 2, lost)
+		require.Less(t, time.Since(began), 4*time.Second)
+	})
+}
