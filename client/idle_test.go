@@ -156,11 +156,8 @@ func TestIdleTorrents(t *testing.T) {
 	const n = 10000
 	c := start(t, client.Config{Storage: zeros{}})
 	metas := make([]*metainfo.MetaInfo, n)
-	sums := strings.Repeat("01234567890123456789", 4)
 	for i := range metas {
-		m, err := metainfo.New(fmt.Appendf(nil, "d6:lengthi%de4:name%d:t%06d12:piece lengthi%de6:pieces%d:%se", 4*blockSize, 7, i, blockSize, len(sums), sums))
-		require.NoError(t, err)
-		metas[i] = m
+		metas[i] = smallTorrent(t, i)
 	}
 	add(t, c, client.Spec{MetaInfo: metas[0], Trust: true})
 	goroutines, before := runtime.NumGoroutine(), held()
