@@ -15,7 +15,10 @@ const (
 	explainTime = 100 * time.Millisecond // and how long to say why
 )
 
-var errChokerSlow = errors.New("client: the choking strategy did not answer within two seconds")
+var (
+	errChokerSlow = errors.New("client: the choking strategy did not answer within two seconds")
+	errChokerGone = errors.New("client: the choking strategy ended its goroutine")
+)
 
 // chooser runs a torrent's choking strategy. One that panics or hangs is
 // replaced by the default, and the download goes on.
@@ -24,6 +27,7 @@ type chooser struct {
 
 	mu    sync.Mutex
 	seat  *seat
+	told  *seat        // was asked before; another's first round is Started
 	sets  int          // counts exchanges by the program
 	fails int          // counts those by us
 	round *choke.Round // reused from round to round; nil: with a strategy
@@ -46,6 +50,9 @@ func (c *chooser) choose(why choke.Reason) {
 	t := c.t
 	c.mu.Lock()
 	seat, sets, r := c.seat, c.sets, c.round
+	if seat != c.told {
+		why, c.told = choke.Started, seat
+	}
 	c.round = nil // the strategy's until it answers
 	c.mu.Unlock()
 	if r == nil {
@@ -169,7 +176,7 @@ func (s *seat) explain(ids []choke.PeerID) ([]string, error) {
 func (s *seat) ask(timer *time.Timer, what func(choke.Strategy)) error {
 	done := make(chan error, 1)
 	go func() {
-		var err error
+		err := errChokerGone // unless it returns
 		defer func() {
 			if v := recover(); v != nil {
 				err = fmt.Errorf("client: the choking strategy panicked: %v", v)
@@ -181,6 +188,7 @@ func (s *seat) ask(timer *time.Timer, what func(choke.Strategy)) error {
 			s.s = s.by()
 		}
 		what(s.s)
+		err = nil
 	}()
 	select {
 	case err := <-done:

@@ -134,24 +134,28 @@ func (s *situation) metadata() Explanation {
 }
 
 func (s *situation) seeding() Explanation {
-	wanting := 0
+	wanting, served := 0, 0
 	for i := range s.peers {
 		if s.peers[i].PeerInterested {
 			wanting++
+			if !s.peers[i].Choking {
+				served++
+			}
 		}
 	}
 	switch {
 	case wanting == 0:
 		return Explanation{Summary: "complete, and " + none(len(s.peers), "wants anything")}
-	case s.Unchoked == 0:
+	case served == 0:
 		return Explanation{Summary: "complete; " + count(wanting, "peer wants", "peers want") + " something, the choking strategy lets none download"}
 	}
-	return Explanation{Summary: fmt.Sprintf("seeding to %d of %s something", min(s.Unchoked, wanting), count(wanting, "peer that wants", "peers that want"))}
+	return Explanation{Summary: fmt.Sprintf("seeding to %d of %s something", served, count(wanting, "peer that wants", "peers that want"))}
 }
 
 // downloading looks for what is in the way of the pieces that are missing.
 func (s *situation) downloading() Explanation {
 	var useful, choking, snubbing, held, asked int
+	allChoke := func() bool { return useful > 0 && choking == useful }
 	for i := range s.peers {
 		p := &s.peers[i]
 		if !p.Interested {
@@ -177,7 +181,7 @@ func (s *situation) downloading() Explanation {
 		n           int
 		one, others string
 	}{
-		{choking, "peer that has something for us chokes us", "peers that have something for us choke us"},
+		{hidden(choking, allChoke()), "peer that has something for us chokes us", "peers that have something for us choke us"},
 		{snubbing, "peer lets us download and sends nothing", "peers let us download and send nothing"},
 		{held, "peer waits for us: memory, the disk or a limit", "peers wait for us: memory, the disk or a limit"},
 	} {
@@ -190,13 +194,12 @@ func (s *situation) downloading() Explanation {
 	}
 	summary := "waits"
 	switch {
-	case s.DownRate > 0 || asked > 0:
+	case asked > 0 || s.DownRate > 0 && !allChoke():
 		summary = fmt.Sprintf("downloading from %d of %s", asked, count(len(s.peers), "peer", "peers"))
 	case useful == 0:
 		summary = "stands still: " + none(len(s.peers), "has any of the "+count(s.needed, "piece that is", "pieces that are")+" missing")
-	case choking == useful:
+	case allChoke():
 		summary = "stands still: " + all(useful, "that has something for us chokes us", "that have something for us choke us")
-		reasons = reasons[:len(reasons)-1]
 	case held > 0 || s.dry:
 		summary = "stands still for the moment"
 	case snubbing > 0:
@@ -230,6 +233,14 @@ func explainPiece(p *swarm.PieceStats) string {
 }
 
 // Numbers in sentences.
+
+// hidden is n, or nothing if something else tells it.
+func hidden(n int, told bool) int {
+	if told {
+		return 0
+	}
+	return n
+}
 
 func count(n int, one, others string) string { return fmt.Sprintf("%d %s", n, verb(n, one, others)) }
 

@@ -60,8 +60,8 @@ func TestExplain(t *testing.T) {
 		"downloading from 1 of 3 peers\n  1 peer that has something for us chokes us": running(10, 7, 0, sends, chokes, useless),
 
 		"complete, and none of 2 peers wants anything":                              running(10, 0, 0, useless, useless),
-		"complete; 1 peer wants something, the choking strategy lets none download": running(10, 0, 0, PeerInfo{PeerInterested: true}),
-		"seeding to 1 of 2 peers that want something":                               with(running(10, 0, 0, PeerInfo{PeerInterested: true}, PeerInfo{PeerInterested: true}), func(s *situation) { s.Unchoked = 1 }),
+		"complete; 1 peer wants something, the choking strategy lets none download": running(10, 0, 0, PeerInfo{PeerInterested: true, Choking: true}),
+		"seeding to 1 of 2 peers that want something":                               running(10, 0, 0, PeerInfo{PeerInterested: true}, PeerInfo{PeerInterested: true, Choking: true}, PeerInfo{}),
 	} {
 		require.Equal(t, want, s.explain().String())
 	}

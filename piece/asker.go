@@ -34,6 +34,10 @@ type Asker struct {
 	// end it should be given: it gets whole untouched pieces one behind the
 	// other, and other peers' partials last. 0: runs of 256 KiB do.
 	Run int
+	// Along makes the endgame's blocks follow each other in a piece, instead of
+	// the least often asked first: for when memory is short, and a block here and
+	// one there would each take a buffer.
+	Along bool
 	// Rate is what the peer sends, in bytes a second, as measured; 0: not
 	// known. Delay is the time from a request to its block when nothing else
 	// is asked for. Both serve to tell what it can send before a deadline.

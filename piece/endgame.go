@@ -159,10 +159,13 @@ func (c choice) duplicates(a *Asker, want int, dst []Block) []Block {
 	if !e.valid {
 		e.build(ps.in[seeded], ps.in[open], ps.in[full])
 	}
+	if pt := cur.at(a.ID); a.Along && pt != nil {
+		dst = c.along(pt, cur.next, a, want, dst)
+	}
 	top := min(e.order.top(), maxAskers-1)
 	for r := 1; r <= top; r++ {
 		start := e.order.start[r]
-		for at := e.order.start[r+1] - 1; at >= start; at-- {
+		for at := e.order.start[r+1] - 1; at >= start; at = min(at, e.order.start[r+1]) - 1 { // along moves others of the rank
 			if len(dst) == want {
 				return dst
 			}
@@ -173,12 +176,31 @@ func (c choice) duplicates(a *Asker, want int, dst []Block) []Block {
 				continue
 			}
 			dst = c.again(pt, k, a, dst)
+			if a.Along {
+				dst = c.along(pt, k+1, a, want, dst)
+			}
 			ps.place(pt)
 		}
 	}
 	if a.Only == nil && len(dst) < want {
 		cur.pt, cur.barren = nil, e.news
 	}
+	return dst
+}
+
+// along appends the blocks of pt from k on, however often they are asked for:
+// an asker with Along goes on where it is.
+func (c choice) along(pt *partial, k int32, a *Asker, want int, dst []Block) []Block {
+	if pt.alone || pt.in != full || !a.may(int(pt.piece)) {
+		return dst
+	}
+	for ; len(dst) < want && int(k) < len(pt.state); k++ {
+		if st := &pt.state[k]; !st.received && st.asked < maxAskers && !c.p.parts.askers.has(st, a.ID) {
+			dst = c.again(pt, k, a, dst)
+		}
+	}
+	c.cur.stop(pt)
+	c.cur.next = k
 	return dst
 }
 

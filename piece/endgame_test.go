@@ -216,3 +216,29 @@ func TestP6_IdlePeersTakeOver(t *testing.T) {
 	require.Len(t, p.Next(&near, 8, nil), takenOver)
 	require.NoError(t, p.check())
 }
+
+// With Along, what others are asked for too comes in runs, and a later call goes
+// on where the last one stopped.
+func TestP4_EndgameAlong(t *testing.T) {
+	p := NewPicker(sizeList{64 * BlockSize}, newRand(1))
+	p.AddSeed()
+	p.AddSeed()
+	silent, quick := Asker{ID: 1}, Asker{ID: 2, Along: true}
+	require.Len(t, p.Next(&silent, 100, nil), 64)
+	require.True(t, p.Endgame())
+	var got []Block
+	breaks := 0
+	for len(got) < 64 {
+		some := p.Next(&quick, 4, nil)
+		require.NotEmpty(t, some)
+		for _, b := range some {
+			if n := len(got); n > 0 && b.Begin != got[n-1].Begin+BlockSize {
+				breaks++
+			}
+			got = append(got, b)
+			require.True(t, p.Receive(quick.ID, b))
+		}
+	}
+	require.LessOrEqual(t, breaks, 4, "from a random place to the end of the piece, and again")
+	require.True(t, p.Complete(0))
+}

@@ -113,7 +113,7 @@ var oddities = []struct {
 		for i := range w.peers {
 			extremePeer(&w.peers[i], int64(rng.Uint64()))
 		}
-		w.limit = int64(rng.Uint64())
+		w.limit = int64(rng.Uint64() >> 1)
 	}},
 }
 
@@ -121,7 +121,7 @@ func extreme(w *world, n int64) {
 	for i := range w.peers {
 		extremePeer(&w.peers[i], n)
 	}
-	w.limit = n
+	w.limit = max(n, 0)
 }
 
 func extremePeer(p *choke.Peer, n int64) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"time"
 
 	"github.com/seed1734be99/starling/choke"
@@ -35,7 +36,7 @@ func (s *proportional) Choose(r *choke.Round) (d choke.Decision) {
 		case !p.Interested:
 		case p.DownRate20 > 0:
 			share := 0.8 * float64(r.UploadLimit) * float64(p.DownRate20) / float64(total)
-			d.Unchoke = append(d.Unchoke, choke.Choice{Peer: p.ID, MaxRate: int64(share), Why: "pays"})
+			d.Unchoke = append(d.Unchoke, choke.Choice{Peer: p.ID, MaxRate: int64(math.Ceil(share)), Why: "pays"})
 		case strangers > 0 && (!turn || p.ID == s.stranger || total == 0):
 			strangers--
 			d.Unchoke = append(d.Unchoke, choke.Choice{Peer: p.ID, Why: "stranger"})

@@ -52,7 +52,7 @@ func (a *asking) topUp(p *peer, at stamp, eff *Effects) {
 	who := piece.Asker{
 		ID: p.id, Has: p.has.bits, Slow: p.req.snubbed || rate > 0 && rate < piece.IdleRate,
 		Duplicates: p.req.duplicates(), Open: p.req.count(), Rate: rate, Delay: p.req.delay, Now: at,
-		Suggested: p.fast.suggested,
+		Suggested: p.fast.suggested, Along: s.pool.Slabs() > a.soft()/4,
 	}
 	if p.wire.choked {
 		who.Only = p.fast.allowedToUs

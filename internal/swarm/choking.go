@@ -149,7 +149,12 @@ func (c *choking) apply(round uint64, d choke.Decision, at stamp, eff *Effects) 
 	clear(c.why)
 	for _, x := range d.Unchoke {
 		if p := c.s.members.get(PeerID(x.Peer)); p != nil {
-			p.out.maxRate = max(x.MaxRate, 0)
+			if rate := max(x.MaxRate, 0); rate != p.out.maxRate {
+				p.out.maxRate = rate
+				if p.out.queued() > 0 {
+					c.s.sending.wake(p, eff) // its writer may wait for what was allowed before
+				}
+			}
 			c.why[p.id] = x.Why
 		}
 	}

@@ -101,10 +101,10 @@ func (a *asking) onSuggest(p *peer, m *peerwire.Message) error {
 
 func (a *asking) onAllowedFast(p *peer, m *peerwire.Message) error {
 	s := a.s
-	if s.layout == nil || s.picker.Have().Has(int(m.Index)) {
+	if s.layout != nil && s.picker.Have().Has(int(m.Index)) {
 		return nil
 	}
-	if err := s.checkIndex(m); err != nil {
+	if err := s.checkIndex(m); err != nil { // not known before the metadata: what the torrent does not have is never asked for
 		return err
 	}
 	p.fast.allow(m.Index)

@@ -181,6 +181,7 @@ func (h *having) learn(p *peer, b *piece.Bitfield, at stamp, eff *Effects) {
 		p.has.all, p.has.bits, p.has.count = false, b, b.Count()
 		h.s.picker.AddPeer(b)
 	}
+	h.s.showing.learned(p, eff)
 	h.recount(p, at, eff)
 }
 

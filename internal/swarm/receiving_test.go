@@ -196,3 +196,28 @@ func TestLateWriteComesFirst(t *testing.T) {
 	require.Zero(t, n.g.Stats(n.now).NumHave)
 	require.Zero(t, n.g.s.pool.Used())
 }
+
+// The peers of one torrent leave in the middle of pieces; another torrent shares
+// the memory. What the first one holds goes to disk with its last tick, so that
+// the other can ask for something.
+func TestNoStallBesideAnAbandonedTorrent(t *testing.T) {
+	l, data := flat(t, 8<<20, 16<<20)
+	left := newNode(t, l, data, 12<<20)
+	other := newNode(t, l, data, 12<<20)
+	other.g.s.pool = left.g.s.pool
+	p := left.seed(1, true)
+	left.land(left.begin(p, data, asked(left.sent(p))...))
+	for s := range 7 { // one block of each slab
+		left.g.s.members.get(p).req.taken++
+		left.land(left.begin(p, data, blk(0, s*slabBlocks+40)))
+	}
+	left.g.Leave(p, left.now, &left.eff)
+	left.carry(&left.eff)
+	require.Greater(t, other.g.s.pool.Slabs(), other.g.s.asking.soft())
+	good := other.seed(9, true)
+	require.Empty(t, asked(other.sent(good)))
+	left.tick(tickTime)
+	other.tick(tickTime)
+	require.NotEmpty(t, asked(other.sent(good)))
+	require.LessOrEqual(t, left.g.s.pool.Slabs(), other.g.s.asking.soft())
+}

@@ -90,6 +90,16 @@ func (w *showing) got(p *peer, i int, eff *Effects) {
 	w.checkEnd(eff)
 }
 
+// learned is told when p says what it has all at once: after it was shown a
+// piece, if a tick came before its bitfield.
+func (w *showing) learned(p *peer, eff *Effects) {
+	for i := 0; p.shown == shownSome && i < w.s.layout.NumPieces(); i++ {
+		if p.has.has(i) {
+			w.got(p, i, eff)
+		}
+	}
+}
+
 // leave forgets a peer.
 func (w *showing) leave(p *peer, eff *Effects) {
 	if p.shown == shownSome {

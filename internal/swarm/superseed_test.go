@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed1734be99/starling/choke"
 	"github.com/seed1734be99/starling/peerwire"
+	"github.com/seed1734be99/starling/piece"
 )
 
 // haves are the pieces that the node says to p that it has.
@@ -130,4 +131,33 @@ func everybody(ids ...PeerID) (d choke.Decision) {
 		d.Unchoke = append(d.Unchoke, choke.Choice{Peer: choke.PeerID(id)})
 	}
 	return d
+}
+
+// A tick falls between a peer's handshake and its bitfield, which is a round trip
+// later: what it has is counted all the same, and uncounted when it leaves.
+func TestBEP16_BitfieldBehindATick(t *testing.T) {
+	has := func(pieces ...int) peerwire.Message {
+		b := piece.NewBitfield(10)
+		for _, i := range pieces {
+			b.Set(i)
+		}
+		return peerwire.Message{ID: peerwire.MsgBitfield, Data: b.Bytes()}
+	}
+	for _, late := range []bool{false, true} {
+		l, data := flat(t, 16<<10, 10*16<<10)
+		n := newNode(t, l, data, 16<<20)
+		n.have(data)
+		n.g.Set(Settings{SuperSeed: true}, n.now, &n.eff)
+		left := func() int { return n.g.s.showing.super.Left() }
+		one := n.join(1, true)
+		if late {
+			n.tick(time.Second)
+		}
+		require.NoError(t, n.feed(one, has(0, 1, 2, 3, 4, 5, 6, 7, 8)))
+		require.Equal(t, 1, left())
+		require.NoError(t, n.feed(n.join(2, true), has(0, 1)))
+		n.g.Leave(one, n.now, &n.eff)
+		n.carry(&n.eff)
+		require.Equal(t, 8, left())
+	}
 }

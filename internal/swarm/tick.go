@@ -38,6 +38,7 @@ func (s *Swarm) tick(at stamp, eff *Effects) (next stamp) {
 	}
 	s.choking.tick(at, eff)
 	if s.members.n == 0 {
+		s.receiving.evictAll(eff) // this was the last tick: others may wait for the memory
 		return 0
 	}
 	if held && s.pool.Lacks(SlabRoom(s.pool)) > 0 {

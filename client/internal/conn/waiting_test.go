@@ -5,12 +5,15 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed1734be99/starling/choke"
+	"github.com/seed1734be99/starling/internal/swarm"
 	"github.com/seed1734be99/starling/peerwire"
 	"github.com/seed1734be99/starling/piece"
 )
@@ -113,4 +116,105 @@ func greedy(nc net.Conn, rnd *rand.Rand, requests int) (answers int) {
 		}
 	}
 	return answers
+}
+
+// TestC8_WhoDoesNotReadLosesItsPlace: a peer at the head of a limit's line has
+// control to take, and does not read: the others go on.
+func TestC8_WhoDoesNotReadLosesItsPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := random(4 << 20)
+		var whole Gate
+		whole.Set(64 << 10)
+		meet := func() (nc net.Conn, f *far, ended <-chan error) {
+			r := newRig(t, 256<<10, int64(len(data)), data)
+			copy(r.disk, data)
+			r.complete()
+			r.env.Up = [2]*Gate{nil, &whole}
+			near, other := net.Pipe()
+			_, ended = r.run(near, true)
+			f = newFar(other)
+			go other.Write(stream(interested))
+			_, err := f.await(peerwire.MsgUnchoke)
+			require.NoError(t, err)
+			return other, f, ended
+		}
+		ask := func(nc net.Conn, piece int) {
+			var msgs []peerwire.Message
+			for k := range 16 {
+				msgs = append(msgs, request(piece, k))
+			}
+			go nc.Write(stream(msgs...))
+		}
+		bad, fromBad, badEnded := meet()
+		good, fromGood, goodEnded := meet()
+		ask(bad, 0)
+		for range 2 { // then its writer waits for the limit
+			_, err := fromBad.await(peerwire.MsgPiece)
+			require.NoError(t, err)
+		}
+		go bad.Write(stream(cancelOf(request(0, 15)))) // which is answered by a reject, that nobody reads
+		synctest.Wait()
+		began := time.Now()
+		ask(good, 1)
+		for range 8 {
+			_, err := fromGood.await(peerwire.MsgPiece)
+			require.NoError(t, err)
+		}
+		require.Less(t, time.Since(began), 4*time.Second, "128 KiB at 64 KiB/s")
+		bad.Close()
+		good.Close()
+		<-badEnded
+		<-goodEnded
+	})
+}
+
+// TestC8_ARaisedPaceEndsAWait: the choking strategy lets a peer have more than
+// before, while its writer waits for the old rate.
+func TestC8_ARaisedPaceEndsAWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		data := random(1 << 20)
+		r := newRig(t, 256<<10, int64(len(data)), data)
+		copy(r.disk, data)
+		r.complete()
+		near, other := net.Pipe()
+		_, ended := r.run(near, true)
+		f := newFar(other)
+		go other.Write(stream(interested))
+		_, err := f.await(peerwire.MsgUnchoke)
+		require.NoError(t, err)
+		r.pace(200)
+		var msgs []peerwire.Message
+		for k := range 16 {
+			msgs = append(msgs, request(0, k))
+		}
+		go other.Write(stream(msgs...))
+		var last atomic.Int64 // in nanoseconds, when a block came
+		go func() {
+			for m, err := f.next(); err == nil; m, err = f.next() {
+				if m.ID == peerwire.MsgPiece {
+					last.Store(time.Now().UnixNano())
+				}
+			}
+		}()
+		time.Sleep(time.Second)
+		r.pace(0)
+		raised := time.Now()
+		time.Sleep(10 * time.Minute)
+		require.Less(t, time.Unix(0, last.Load()).Sub(raised), time.Second)
+		other.Close()
+		<-ended
+	})
+}
+
+// pace makes a choking round that unchokes everybody, each at a rate.
+func (r *rig) pace(rate int64) {
+	round := choke.Round{Now: time.Now(), Rand: rand.New(rand.NewPCG(3, 4))}
+	n := r.env.Swarm.Snapshot(&round, round.Now)
+	var d choke.Decision
+	for _, p := range round.Peers {
+		d.Unchoke = append(d.Unchoke, choke.Choice{Peer: p.ID, MaxRate: rate})
+	}
+	var eff swarm.Effects
+	r.env.Swarm.Apply(n, d, time.Now(), &eff)
+	r.carry(&eff, nil)
 }

@@ -200,8 +200,17 @@ func (c *Conn) send(w *writer) error {
 // flush writes w.bufs with one vectored write.
 func (c *Conn) flush(w *writer) (time.Duration, error) {
 	from := time.Now()
-	c.nc.SetWriteDeadline(from.Add(writeTimeout))
 	var err error
+	if c.up.queued && len(w.bufs) == 1 { // others wait behind this: a peer that does not read loses its place
+		c.nc.SetWriteDeadline(from.Add(quickWrite))
+		n, err := c.nc.Write(w.bufs[0])
+		if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+			return time.Since(from), err
+		}
+		w.bufs[0] = w.bufs[0][n:]
+		c.up.leave(0)
+	}
+	c.nc.SetWriteDeadline(from.Add(writeTimeout))
 	if len(w.bufs) == 1 {
 		_, err = c.nc.Write(w.bufs[0])
 	} else {
