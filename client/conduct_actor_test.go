@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
@@ -410,7 +411,7 @@ func requests(cast ...*actor) (all []asked) {
 			all = append(all, asked{n, a})
 		}
 	}
-	slices.SortStableFunc(all, func(a, b asked) int { return int(a.at - b.at) })
+	slices.SortStableFunc(all, func(a, b asked) int { return cmp.Compare(a.at, b.at) })
 	return all
 }
 

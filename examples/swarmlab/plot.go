@@ -43,9 +43,10 @@ func pictures(dir, _ string, results []result) (files []string, err error) {
 func draw(path, title string, results []result, curve func(*sim.Report) (x, y []float64)) error {
 	graph := chart.Chart{
 		Width: 900, Height: 480,
-		Background: chart.Style{Padding: chart.Box{Top: 20, Left: 20, Right: 20, Bottom: 10}},
-		XAxis:      chart.XAxis{Name: "minutes"},
-		YAxis:      chart.YAxis{Name: title, AxisType: chart.YAxisSecondary, Ticks: ticks(100)},
+		Background:     chart.Style{Padding: chart.Box{Top: 20, Left: 20, Right: 20, Bottom: 10}},
+		XAxis:          chart.XAxis{Name: "minutes"},
+		YAxis:          chart.YAxis{Name: title, AxisType: chart.YAxisSecondary, Ticks: ticks(100)},
+		YAxisSecondary: chart.HideYAxis(),
 	}
 	last := 1.0
 	for i, r := range results {
