@@ -23,6 +23,8 @@
 //	STARLING_LARGE=1             also the case of 1 GiB
 //	STARLING_NODE_TRACKER=DIR    folder whose node_modules has bittorrent-tracker; made with
 //	                             npm install --ignore-scripts --prefix DIR bittorrent-tracker@11.2.3
+//	STARLING_MIXED=N             measures a mixed swarm N times with each kind of seed, some 50 s a time
+//	STARLING_CROWD=1             compares twenty of our clients with what the simulator says of them
 //	STARLING_PROGRAMS=DIR        take download, seed, create and tracker from DIR instead of building them
 //	STARLING_INTEROP_AS=NAME     put another client (libtorrent) in the subject's place, to try the
 //	                             other side of every test without us
