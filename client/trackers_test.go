@@ -142,7 +142,7 @@ func TestAnnouncedLife(t *testing.T) {
 	heard := func(r *recorder, event string, n int) func() bool {
 		return func() bool { return r.count(event) == n }
 	}
-	until(t, tor, 10*time.Second, "completed is announced", heard(tracker, "completed", 1))
+	until(t, tor, 10*time.Second, "completed is answered", func() bool { return tor.Trackers()[0].Completed })
 	all := tracker.all()
 	require.Equal(t, "started", all[0].event)
 	require.Equal(t, int64(size), all[0].left)
@@ -260,7 +260,7 @@ func TestUDPTracker(t *testing.T) {
 	tor := add(t, leech, client.Spec{MetaInfo: m, Trackers: [][]string{{url}}})
 	wait(t, tor)
 	sameFile(t, src, dst)
-	until(t, tor, 10*time.Second, "completed is announced", func() bool { return len(heard()) == 2 })
+	until(t, tor, 10*time.Second, "completed is answered", func() bool { return tor.Trackers()[0].Completed })
 	require.NoError(t, leech.Close())
 	require.Equal(t, []uint32{2, 1, 3}, heard(), "started, completed, stopped")
 }
