@@ -37,6 +37,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case err != nil:
 		return 2
+	case flags.NArg() > 0:
+		fmt.Fprintf(stderr, "choker: unexpected argument %q\n", flags.Arg(0))
+		return 2
 	}
 	if err := compare(ctx, *peers, stdout); err != nil {
 		fmt.Fprintln(stderr, "choker:", err)

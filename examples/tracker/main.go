@@ -24,6 +24,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -99,6 +100,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		defer stop()
 	}
 	running := make(chan error, 2)
+	var addresses strings.Builder // told when all are bound
 	var closers []func()
 	stopAll := func() {
 		for _, c := range closers {
@@ -114,7 +116,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		if o.udp == sameAddress {
 			o.udp = addr.String()
 		}
-		fmt.Fprintf(stdout, "tracker: listening on %s\nannounce URL: %s\n", addr, announceURL("http", addr))
+		fmt.Fprintf(&addresses, "tracker: listening on %s\nannounce URL: %s\n", addr, announceURL("http", addr))
 	}
 	if o.udp != "" {
 		addr, stop, err := serveUDP(ctx, tracker, o.udp, running)
@@ -123,8 +125,9 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			return err
 		}
 		closers = append(closers, stop)
-		fmt.Fprintf(stdout, "tracker: listening on %s, UDP\nannounce URL: %s\n", addr, announceURL("udp", addr))
+		fmt.Fprintf(&addresses, "tracker: listening on %s, UDP\nannounce URL: %s\n", addr, announceURL("udp", addr))
 	}
+	io.WriteString(stdout, addresses.String())
 	select {
 	case err = <-running:
 	case <-ctx.Done():
